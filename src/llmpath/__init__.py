@@ -1,0 +1,3 @@
+"""llmpath: learn large language models by writing one."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,104 @@
+"""A process that has imported what gradings need, and forks judges and workers from it.
+
+Importing torch and pytest takes seconds, forking takes milliseconds. The server runs no
+learner code and no tensor operation itself (so that no thread is lost in a fork); it
+reads one request a line from the socket that is its stdin, and answers each with a line.
+When its parent goes away, so do it and everything that it has started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+CHILD_DESCRIPTORS = 3
+PR_SET_PDEATHSIG = 1
+
+
+def main(preload: list[str]) -> None:
+    """Import `preload`, then serve until the socket closes."""
+    control = socket.socket(fileno=os.dup(0))
+    for name in ("llmpath.grading.judge", "llmpath.grading.worker", *preload):
+        # A module that is missing is missed where it is used, with its own message.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.freeze()  # keeps the pages shared with the children from being copied
+    children: set[int] = set()
+    try:
+        while (request := _receive(control)) is not None:
+            message, descriptors = request
+            answer = _fork(control, message, descriptors, children)
+            control.sendall(json.dumps(answer).encode() + b"\n")
+    finally:
+        for child in children:
+            _kill(child)
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, CHILD_DESCRIPTORS)
+    while data and not data.endswith(b"\n"):
+        data += control.recv(1 << 16)
+    return (json.loads(data), list(descriptors)) if data else None
+
+
+def _fork(
+    control: socket.socket, message: dict[str, Any], descriptors: list[int], children: set[int]
+) -> dict[str, Any]:
+    if "reap" in message:
+        child = message["reap"]
+        _kill(child)
+        children.discard(child)
+        _, status = os.waitpid(child, 0)
+        return {"code": os.waitstatus_to_exitcode(status)}
+    server = os.getpid()
+    child = os.fork()
+    if child == 0:
+        control.detach()
+        _become(message, descriptors, server)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    children.add(child)
+    return {"pid": child}
+
+
+def _become(message: dict[str, Any], descriptors: list[int], server: int) -> None:
+    """Turn this fork into a judge or a worker; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        die_with_parent(server)
+        for target, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, target)
+        os.closerange(CHILD_DESCRIPTORS, max(descriptors) + 64)
+        os.chdir(message["folder"])
+        module = importlib.import_module(f"llmpath.grading.{message['role']}")
+        module.main(message["config"])
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent ends (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _kill(child: int) -> None:
+    for end in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            end(child, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

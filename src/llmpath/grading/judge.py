@@ -1,0 +1,220 @@
+"""The judge: runs pytest on a lab's `checks.py` and reports verdicts over its own pipe.
+
+It never imports learner code; the `lab` fixture is a proxy to the worker. Every check
+is one function, run in the order in which `lab.yaml` lists them, each with inputs drawn
+from a seed of its own, so that neither the order nor the company of other checks
+changes what it sees.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
+from llmpath.grading.wire import Closed, Stream
+from llmpath.labkit.checks import Mismatch
+
+# Plugins of pytest that a grading has no use for; each costs start-up time, and some
+# would read settings from the learner's folder.
+UNUSED_PLUGINS = (
+    "cacheprovider doctest junitxml logging nose pastebin setuponly setupplan stepwise "
+    "tmpdir unittest unraisableexception threadexception warnings faulthandler debugging "
+    "legacypath recwarn monkeypatch reports_"
+).split()
+
+
+def main(config: dict[str, Any]) -> None:
+    """Grade, and report verdicts on descriptor 2.
+
+    Args:
+        config: `checks` (the path of checks.py), `seed`, `passed` (ids of checks that
+            passed before) and `run`: for each check to run, in order, `id`, `function`
+            and `needs`.
+    """
+    stream, verdicts = Stream(os.dup(0), os.dup(1)), Stream(-1, os.dup(2))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    try:
+        _grade(config, stream, verdicts)
+    except Closed:
+        pass  # the parent is gone: there is no one to tell
+    except BaseException:
+        verdicts.send({"event": "broken", "message": traceback.format_exc()})
+
+
+def _grade(config: dict[str, Any], stream: Stream, verdicts: Stream) -> None:
+    connection = Connection(stream)
+    verdicts.send({"event": "importing"})
+    try:
+        connection.ask("import")
+    except LearnerError as error:
+        verdicts.send({"event": "import-failed", "error": error.report})
+        return
+    except WorkerDiedError as error:
+        verdicts.send({"event": "worker-died", "check": None, "message": str(error)})
+        return
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)  # tensors in checks are small; the other core is the worker's
+    court = Court(config, connection, verdicts)
+    arguments = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", str(Path(config["checks"]).parent)]
+    arguments += ["--import-mode=importlib", "-s", "--tb=no", "-p", "no:terminal"]
+    for plugin in UNUSED_PLUGINS:
+        arguments += ["-p", f"no:{plugin}"]
+    pytest.main([*arguments, config["checks"]], plugins=[court])
+    if not court.broken:
+        verdicts.send({"event": "end"})
+
+
+class Court:
+    """The pytest plugin that selects, orders and judges the checks of one lab."""
+
+    def __init__(self, config: dict[str, Any], connection: Connection, verdicts: Stream) -> None:
+        self._seed = int(config["seed"])
+        self._passed = set(config["passed"])
+        self._wanted = {check["function"]: check for check in config["run"]}
+        self._connection = connection
+        self._verdicts = verdicts
+        self._began = 0.0
+        self.broken = False
+
+    @pytest.fixture
+    def lab(self) -> Lab:
+        """The learner's module."""
+        return Lab(self._connection)
+
+    @pytest.fixture
+    def seed(self, request: pytest.FixtureRequest) -> int:
+        """A number of this grading and this check, for inputs that differ each time."""
+        return self._seed_of(request.node.name)
+
+    @pytest.fixture
+    def rng(self, seed: int) -> Any:
+        """A torch generator, seeded with `seed`."""
+        import torch
+
+        return torch.Generator().manual_seed(seed)
+
+    def _seed_of(self, function: str) -> int:
+        return zlib.crc32(f"{self._seed}:{function}".encode())
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tell when checks.py cannot be imported: the course's fault, not the learner's."""
+        if report.failed:
+            self._break(str(report.longrepr))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the checks that are wanted, in the order in which they are wanted."""
+        by_name = {item.name: item for item in items}
+        missing = [name for name in self._wanted if name not in by_name]
+        if missing and not self.broken:
+            self._break(f"checks.py has no function {missing[0]}")
+        items[:] = [] if self.broken else [by_name[name] for name in self._wanted]
+
+    def _break(self, message: str) -> None:
+        if not self.broken:
+            self._verdicts.send({"event": "broken", "message": message})
+        self.broken = True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Announce a check, seed both processes, and run it unless a needed one failed."""
+        check = self._wanted[item.name]
+        failed = [need for need in check["needs"] if need not in self._passed]
+        self._verdicts.send({"event": "start", "check": check["id"]})
+        self._began = time.perf_counter()
+        if failed:
+            self._verdict(check["id"], "skipped", {"kind": "skipped", "summary": failed[0]})
+            item.add_marker(pytest.mark.skip(reason="a needed check did not pass"))
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Give the worker the seed of this check before it runs."""
+        self._connection.ask("seed", seed=self._seed_of(item.name))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        """Turn the end of a check into its verdict."""
+        check = self._wanted[item.name]["id"]
+        error = call.excinfo.value if call.excinfo else None
+        if call.when == "call" and error is None:
+            self._passed.add(check)
+            self._verdict(check, "passed", None)
+        elif isinstance(error, WorkerDiedError):
+            self._verdicts.send({"event": "worker-died", "check": check, "message": str(error)})
+            item.session.shouldstop = "the worker is gone"
+            self.broken = True
+        elif error is not None and not isinstance(error, pytest.skip.Exception):
+            status, detail = judge(error)
+            self._verdict(check, status, detail)
+        return (yield)
+
+    def _verdict(self, check: str, status: str, detail: dict[str, Any] | None) -> None:
+        seconds = time.perf_counter() - self._began
+        verdict = {"event": "verdict", "check": check, "status": status}
+        self._verdicts.send({**verdict, "detail": detail, "seconds": round(seconds, 4)})
+
+
+def judge(error: BaseException) -> tuple[str, dict[str, Any]]:
+    """The status and the reasons that an exception in a check amounts to."""
+    if isinstance(error, Mismatch):
+        parts = {name: getattr(error, name) for name in ("expected", "got", "where", "because")}
+        return "failed", {"kind": "mismatch", "summary": error.summary, **parts}
+    if isinstance(error, LearnerError):
+        return "failed", raised(error.report)
+    if isinstance(error, (AssertionError, pytest.fail.Exception)):
+        return "failed", {"kind": "assertion", "summary": _sentence(error)}
+    trace = "".join(traceback.format_exception(error)[-6:])
+    return "error", {"kind": "course", "summary": trace}
+
+
+def _sentence(error: BaseException) -> str:
+    """The sentence of an assertion, without pytest's retelling of the expression."""
+    text = str(error).strip()
+    return text.split("\nassert ", 1)[0] if text else "an assertion of the check does not hold"
+
+
+def raised(report: dict[str, Any]) -> dict[str, Any]:
+    """The reasons that a learner's exception amounts to, from the worker's report of it."""
+    frames = [
+        {
+            "file": str(frame.get("file", ""))[:200],
+            "line": frame["line"] if isinstance(frame.get("line"), int) else 0,
+            "function": str(frame.get("function", ""))[:200],
+            "text": str(frame.get("text", ""))[:400],
+        }
+        for frame in _list(report.get("frames"))
+        if isinstance(frame, dict)
+    ][:20]
+    kind, message = str(report.get("type", ""))[:200], str(report.get("message", ""))[:2000]
+    detail = {"kind": "raised", "exception": kind, "summary": message, "frames": frames}
+    if report.get("syntax") is True:
+        detail["kind"] = "syntax"
+    elif kind == "NotImplementedError" and frames:
+        detail.update(kind="not-written", summary=frames[-1]["function"])
+    elif kind == "AttributeError" and not frames:
+        detail["kind"] = "missing"
+    return detail
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

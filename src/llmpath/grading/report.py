@@ -1,0 +1,112 @@
+"""What a grading found, as frozen data. Knows nothing of how it is shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+CheckStatus = Literal["passed", "failed", "error", "skipped", "timeout"]
+ReportStatus = Literal["passed", "failed", "syntax-error", "import-error", "error"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Frame(_Frozen):
+    """One line of a learner's traceback: file name, line number, function and source text."""
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+
+
+class Detail(_Frozen):
+    """Why a check did not pass, in parts that a user interface can lay out.
+
+    Attributes:
+        kind: `mismatch` (a value differs), `assertion` (a check's own sentence), `raised`
+            (the learner's code raised), `not-written` (the starter's NotImplementedError),
+            `missing` (a name is gone), `died` (the learner's process ended), `limit` (time,
+            memory), `course` (the check itself is broken), `skipped` (a needed check failed).
+        frames: the learner's own frames, outermost first.
+    """
+
+    kind: Literal[
+        "mismatch",
+        "assertion",
+        "raised",
+        "not-written",
+        "missing",
+        "died",
+        "limit",
+        "course",
+        "skipped",
+        "syntax",
+    ]
+    summary: str
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+    because: str = ""
+    exception: str = ""
+    frames: tuple[Frame, ...] = ()
+
+
+class CheckResult(_Frozen):
+    """The verdict on one check. `message` says in a sentence why it did not pass."""
+
+    id: str
+    status: CheckStatus
+    points: int
+    max_points: int
+    message: str = ""
+    seconds: float = 0.0
+    detail: Detail | None = None
+
+
+class Isolation(_Frozen):
+    """What kept the learner's code apart from the grader.
+
+    Attributes:
+        mode: what was asked for.
+        measures: what was in force, strongest first.
+        standing: `verified` only if confinement was required and in force.
+    """
+
+    mode: Literal["auto", "require", "off"] = "auto"
+    measures: tuple[str, ...] = ()
+    standing: Literal["self-checked", "verified"] = "self-checked"
+
+
+class GradeReport(_Frozen):
+    """One grading of one file.
+
+    Attributes:
+        status: `passed` needs a passing verdict for every check that the lab declares.
+        problem: what kept the file from being graded at all, if something did.
+        misconception: the id of the one known wrong answer that fails as this file did.
+        output: what the learner's code printed, shortened.
+        seed: grading again with this seed draws the same inputs.
+        course: the version of the course.
+    """
+
+    lab: str
+    status: ReportStatus
+    points: int
+    max_points: int
+    checks: tuple[CheckResult, ...]
+    problem: Detail | None = None
+    misconception: str | None = None
+    isolation: Isolation = Isolation()
+    output: str = ""
+    seed: int
+    seconds: float = 0.0
+    course: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return self.status == "passed"

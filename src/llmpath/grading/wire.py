@@ -1,0 +1,295 @@
+"""Data between judge and worker: length-prefixed JSON, with tensors as safetensors bytes.
+
+A frame is a header of two lengths, a JSON text and, if there are tensors, one
+safetensors block. Never pickle: what arrives from the worker was made by learner
+code, and decoding it can yield nothing but plain data. Whatever cannot be read
+raises `WireError`; nothing else leaves `Decoder.decode` and `receive`.
+
+Plain values stand for themselves in JSON (None, booleans, finite floats, text, small
+integers, lists); all else is an object `{"t": kind, "v": value}`. Kinds that refer to
+something on one side only (handles and call-backs) are left to the caller's hooks.
+
+torch is imported only when a tensor is met.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import os
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+HEADER = struct.Struct("!4sIQ")
+MAGIC = b"lmp1"
+MAX_JSON = 64 * 1024 * 1024
+MAX_BLOB = 512 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_INT_BITS = 65_536
+# json.loads reads a decimal integer in quadratic time; larger ones travel in hexadecimal.
+PLAIN_INT = 2**63
+
+SCALARS = frozenset({type(None), bool, str})
+
+
+class WireError(Exception):
+    """A frame or a value that cannot be read, or may not be sent."""
+
+
+class Closed(WireError):  # noqa: N818 - the end of a stream is not a fault by itself
+    """The other side closed the stream, or its process ended."""
+
+
+class Stream:
+    """Frames over a pair of file descriptors.
+
+    Args:
+        reading: descriptor that frames are read from.
+        writing: descriptor that frames are written to.
+    """
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self._reading = reading
+        self._writing = writing
+
+    def send(self, message: Any, blob: bytes = b"") -> None:
+        """Write one frame; `Closed` if the other side is gone."""
+        text = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
+        if len(text) > MAX_JSON or len(blob) > MAX_BLOB:
+            raise WireError(f"the value is too large to send ({len(text) + len(blob):,} bytes)")
+        view = memoryview(HEADER.pack(MAGIC, len(text), len(blob)) + text + blob)
+        try:
+            while view:
+                view = view[os.write(self._writing, view) :]
+        except OSError as error:
+            raise Closed("the other side is gone") from error
+
+    def receive(self) -> tuple[Any, bytes]:
+        """Read one frame: its JSON value and its block of tensors."""
+        magic, text_size, blob_size = HEADER.unpack(self._exactly(HEADER.size))
+        if magic != MAGIC:
+            raise WireError("the frame does not begin as frames do")
+        if text_size > MAX_JSON or blob_size > MAX_BLOB:
+            raise WireError(f"the frame is too large ({text_size + blob_size:,} bytes)")
+        text, blob = self._exactly(text_size), self._exactly(blob_size)
+        try:
+            return json.loads(text, parse_constant=_no_constant), blob
+        except (ValueError, RecursionError) as error:
+            raise WireError("the frame is not JSON") from error
+
+    def _exactly(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            try:
+                part = os.read(self._reading, min(size - len(parts), 1 << 20))
+            except OSError as error:
+                raise Closed("the other side is gone") from error
+            if not part:
+                raise Closed("the other side is gone")
+            parts += part
+        return bytes(parts)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Encoder:
+    """Turns values into JSON and a block of tensors.
+
+    Args:
+        other: called with a value that is not data; returns its JSON object, or raises
+            `WireError` if such a thing may not be sent.
+    """
+
+    def __init__(self, other: Callable[[Any], dict[str, Any]]) -> None:
+        self._other = other
+        self._tensors: dict[str, Any] = {}
+
+    def encode(self, value: Any, depth: int = 0) -> Any:
+        """The JSON value for `value`; tensors are put aside for `blob`."""
+        kind = type(value)
+        if kind in SCALARS:
+            return value
+        if kind is int:
+            return _integer(value)
+        if kind is float:
+            return value if math.isfinite(value) else {"t": "float", "v": repr(value)}
+        if depth > MAX_DEPTH:
+            raise WireError(f"a value nested more than {MAX_DEPTH} deep (or within itself)")
+        return self._compound(value, depth + 1)
+
+    def blob(self) -> bytes:
+        """All tensors that `encode` met, as safetensors bytes; empty if there were none."""
+        if not self._tensors:
+            return b""
+        from safetensors.torch import save
+
+        return save(self._tensors)
+
+    def _compound(self, value: Any, depth: int) -> Any:
+        if isinstance(value, list):
+            return [self.encode(item, depth) for item in value]
+        if isinstance(value, tuple):
+            return {"t": "tuple", "v": [self.encode(item, depth) for item in value]}
+        if isinstance(value, dict):
+            pairs = [[self.encode(k, depth), self.encode(v, depth)] for k, v in value.items()]
+            return {"t": "dict", "v": pairs}
+        if isinstance(value, (set, frozenset)):
+            name = "set" if isinstance(value, set) else "frozenset"
+            return {"t": name, "v": [self.encode(item, depth) for item in value]}
+        if isinstance(value, (bytes, bytearray)):
+            return {"t": "bytes", "v": base64.b64encode(value).decode("ascii")}
+        if isinstance(value, complex):
+            return {"t": "complex", "v": [self.encode(value.real), self.encode(value.imag)]}
+        if isinstance(value, (bool, int, float, str)):
+            return self._subclass(value)
+        return self._library(value)
+
+    def _subclass(self, value: Any) -> Any:
+        base = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+        return self.encode(base.__new__(base, value))
+
+    def _library(self, value: Any) -> Any:
+        """Tensors, arrays and the small types of torch and numpy; the rest is `other`'s."""
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            if type(value) in (torch.Tensor, torch.nn.Parameter):
+                return {"t": "tensor", "v": self._put(value)}
+            if isinstance(value, torch.dtype):
+                return {"t": "dtype", "v": str(value).removeprefix("torch.")}
+            if isinstance(value, torch.device):
+                return {"t": "device", "v": str(value)}
+            if isinstance(value, torch.Generator):
+                return {"t": "generator", "v": self._put(value.get_state())}
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.generic):
+            return self.encode(value.item())
+        if numpy is not None and type(value) is numpy.ndarray and value.dtype != object:
+            import torch
+
+            return {"t": "array", "v": self._put(torch.from_numpy(value.copy()))}
+        return self._other(value)
+
+    def _put(self, tensor: Any) -> str:
+        if tensor.is_sparse or tensor.is_quantized or tensor.device.type == "meta":
+            raise WireError("a sparse, quantised or meta tensor")
+        name = str(len(self._tensors))
+        # A copy: safetensors refuses tensors that share memory.
+        self._tensors[name] = tensor.detach().resolve_conj().resolve_neg().cpu().clone().contiguous()
+        return name
+
+
+def _integer(value: int) -> Any:
+    if -PLAIN_INT < value < PLAIN_INT:
+        return value
+    if value.bit_length() > MAX_INT_BITS:
+        raise WireError(f"an integer of {value.bit_length():,} bits")
+    return {"t": "int", "v": hex(value)}
+
+
+class Decoder:
+    """Turns JSON and a block of tensors back into values.
+
+    Args:
+        blob: the safetensors bytes of the frame.
+        other: called with (kind, value) for kinds that are not data; raises `WireError`
+            for those that it does not know.
+    """
+
+    def __init__(self, blob: bytes, other: Callable[[str, Any], Any]) -> None:
+        self._blob = blob
+        self._other = other
+        self._tensors: dict[str, Any] | None = None
+
+    def decode(self, value: Any) -> Any:
+        """The value; `WireError` if it is not one."""
+        try:
+            return self._decode(value, 0)
+        except WireError:
+            raise
+        except (TypeError, ValueError, KeyError, LookupError, RuntimeError, OverflowError) as error:
+            # RuntimeError covers RecursionError and torch's refusals.
+            raise WireError(f"a value that cannot be read ({type(error).__name__})") from error
+
+    def _decode(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in SCALARS or kind is int or kind is float:
+            return value
+        if depth > MAX_DEPTH + 1:
+            raise WireError(f"a value nested more than {MAX_DEPTH} deep")
+        if kind is list:
+            return [self._decode(item, depth + 1) for item in value]
+        if kind is dict and value.keys() == {"t", "v"} and type(value["t"]) is str:
+            return self._tagged(value["t"], value["v"], depth + 1)
+        raise WireError("an object that is not a value")
+
+    def _tagged(self, kind: str, value: Any, depth: int) -> Any:
+        if kind in ("tuple", "set", "frozenset"):
+            items = [self._decode(item, depth) for item in _a(list, value)]
+            return {"tuple": tuple, "set": set, "frozenset": frozenset}[kind](items)
+        if kind == "dict":
+            pairs = [(self._decode(k, depth), self._decode(v, depth)) for k, v in _a(list, value)]
+            return dict(pairs)
+        if kind == "bytes":
+            try:
+                return base64.b64decode(_a(str, value), validate=True)
+            except binascii.Error as error:
+                raise WireError("bytes that are not base64") from error
+        if kind == "int":
+            if len(_a(str, value)) > MAX_INT_BITS // 4 + 8:
+                raise WireError("an integer that is too long")
+            return int(value, 16)
+        if kind == "float":
+            return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[_a(str, value)]
+        if kind == "complex":
+            real, imag = (self._decode(part, depth) for part in _a(list, value))
+            return complex(real, imag)
+        return self._library(kind, value)
+
+    def _library(self, kind: str, value: Any) -> Any:
+        if kind == "tensor":
+            return self._tensor(_a(str, value))
+        if kind == "array":
+            return self._tensor(_a(str, value)).numpy()
+        if kind in ("dtype", "device", "generator"):
+            import torch
+
+            if kind == "dtype":
+                found = getattr(torch, _a(str, value), None)
+                if not isinstance(found, torch.dtype):
+                    raise WireError("a dtype that does not exist")
+                return found
+            if kind == "device":
+                return torch.device(_a(str, value))
+            generator = torch.Generator()
+            generator.set_state(self._tensor(_a(str, value)))
+            return generator
+        return self._other(kind, value)
+
+    def _tensor(self, name: str) -> Any:
+        if self._tensors is None:
+            from safetensors import SafetensorError
+            from safetensors.torch import load
+
+            try:
+                self._tensors = load(self._blob)
+            except SafetensorError as error:
+                raise WireError("tensors that are not safetensors") from error
+        return self._tensors[name]
+
+
+def _a(kind: type, value: Any) -> Any:
+    """`value`, if it is exactly of this kind."""
+    if type(value) is not kind:
+        raise WireError(f"a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
+
+
+def refuse(kind: str, _value: Any) -> Any:
+    """The `other` of a decoder that takes plain data only."""
+    raise WireError(f"a value of the unknown kind {kind!r}")

@@ -1,0 +1,377 @@
+"""The worker: the one process that runs learner code during a grading.
+
+It imports the learner's file, then does as the judge's frames ask: look up a name,
+call it, index a result, take a gradient. It never sees the checks, and nothing it
+sends is believed by virtue of being sent: verdicts are the judge's alone.
+
+This module does not confine itself; `forkserver` and `children` do that before
+`main` runs.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib.util
+import json
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from llmpath.grading.wire import Closed, Decoder, Encoder, Stream, WireError
+
+MAX_TEXT = 2000
+MAX_FRAMES = 12
+
+
+def main(config: dict[str, Any]) -> None:
+    """Serve one judge until it closes the pipe.
+
+    Args:
+        config: `file` (the learner's file, inside the scratch folder), `thread` (lab id to
+            file, for `earlier`), `seed`, and `where` (a file for the line that was running
+            when time ran out).
+    """
+    reading, writing = os.dup(0), os.dup(1)
+    _detach_standard_streams()
+    _listen_for_timeouts(config["where"])
+    Worker(Stream(reading, writing), config).serve()
+
+
+def _detach_standard_streams() -> None:
+    """Give learner code an empty stdin, and its report's pipe (descriptor 2) as stdout."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
+def _listen_for_timeouts(where: str) -> None:
+    """Have the stack written to `where` on SIGUSR1, even from within a C loop."""
+    if hasattr(faulthandler, "register"):
+        import signal
+
+        file = open(where, "w")  # noqa: SIM115 - stays open for the life of the process
+        faulthandler.register(signal.SIGUSR1, file=file, all_threads=False)
+
+
+class Worker:
+    """Answers the judge's frames with the learner's module.
+
+    Args:
+        stream: the pipe to the judge.
+        config: as `main` takes it.
+    """
+
+    def __init__(self, stream: Stream, config: dict[str, Any]) -> None:
+        self._stream = stream
+        self._file = Path(config["file"])
+        self._config = config
+        self._module: ModuleType | None = None
+        self._handles: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
+
+    def serve(self) -> None:
+        """Answer requests until the judge closes the pipe."""
+        while True:
+            try:
+                request, blob = self._stream.receive()
+            except Closed:
+                return
+            self._answer(request, blob)
+
+    def _answer(self, request: dict[str, Any], blob: bytes) -> None:
+        operations: dict[str, Callable[[dict[str, Any], Decoder], Any]] = {
+            "import": self._import,
+            "seed": self._seed,
+            "attribute": self._attribute,
+            "call": self._call,
+            "item": self._item,
+            "length": self._length,
+            "iterate": self._iterate,
+            "vjp": self._vjp,
+        }
+        encoder = Encoder(self._handle)
+        request["_blob"] = blob
+        reply: dict[str, Any] = {"seq": request["seq"]}
+        try:
+            result = operations[request["op"]](request, Decoder(blob, self._refer))
+            value, changed = result if isinstance(result, _Changed) else (result, {})
+            reply["value"] = encoder.encode(value)
+            if changed:
+                reply["changed"] = encoder.encode(changed)
+            self._stream.send(reply, encoder.blob())
+        except Closed:
+            return
+        except BaseException as error:  # learner code may raise anything, SystemExit included
+            self._stream.send({"seq": request["seq"], "error": self._explain(error)})
+
+    # What the judge may ask for
+
+    def _import(self, request: dict[str, Any], decoder: Decoder) -> None:
+        if self._config["thread"]:
+            from llmpath.labkit import thread
+
+            thread.configure(self._config["thread"])
+        seed_everything(self._config["seed"])
+        self._module = import_file(self._file)
+
+    def _seed(self, request: dict[str, Any], decoder: Decoder) -> None:
+        seed_everything(request["seed"])
+
+    def _attribute(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        return getattr(self._target(request), request["name"])
+
+    def _call(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        args = decoder.decode(request["args"])
+        kwargs = decoder.decode(request["kwargs"])
+        value = self._target(request)(*args, **kwargs)
+        return _Changed(value, self._changes(request, args, kwargs))
+
+    def _item(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        return self._target(request)[decoder.decode(request["key"])]
+
+    def _length(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        return len(self._target(request))
+
+    def _iterate(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        """The next `count` items of an iterator handle, or of a new iterator over a value."""
+        target = self._target(request)
+        iterator = target if request["started"] else iter(target)
+        items = []
+        for item in iterator:
+            items.append(item)
+            if len(items) == request["count"]:
+                break
+        return (_Opaque(iterator), items)
+
+    def _vjp(self, request: dict[str, Any], decoder: Decoder) -> Any:
+        import torch
+
+        function = self._target(request)
+        args = decoder.decode(request["args"])
+        kwargs = decoder.decode(request["kwargs"])
+        cotangent = decoder.decode(request["cotangent"])
+        inputs = [a.requires_grad_() if _differentiable(a) else None for a in args]
+        named = dict(function.named_parameters()) if hasattr(function, "named_parameters") else {}
+        output = function(*args, **kwargs)
+        wanted = [a for a in inputs if a is not None] + list(named.values())
+        connected = isinstance(output, torch.Tensor) and output.requires_grad
+        gradients: list[Any] = [None] * len(wanted)
+        if connected:
+            found = torch.autograd.grad(output, wanted, cotangent, allow_unused=True)
+            gradients = list(found)
+        by_argument = [None if a is None else gradients.pop(0) for a in inputs]
+        return {
+            "output": output,
+            "args": by_argument,
+            "params": dict(zip(named, gradients, strict=True)),
+        }
+
+    # How values cross
+
+    def _target(self, request: dict[str, Any]) -> Any:
+        handle = request.get("handle")
+        return self._module if handle is None else self._handles[handle]
+
+    def _refer(self, kind: str, value: Any) -> Any:
+        if kind == "handle":
+            return self._handles[value]
+        if kind == "callback":
+            return _Callback(self, value["id"], value["name"])
+        raise WireError(f"a value of the unknown kind {kind!r}")
+
+    def _handle(self, value: Any) -> dict[str, Any]:
+        value = value.value if isinstance(value, _Opaque) else value
+        if isinstance(value, _Callback):
+            return {"t": "callback", "v": {"id": value.number, "name": value.__name__}}
+        number = self._numbers.setdefault(id(value), len(self._numbers))
+        self._handles[number] = value  # kept alive, so that its id stays its own
+        kind = type(value)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        own = getattr(value, "__qualname__", "") if callable(value) else ""
+        return {
+            "t": "handle",
+            "v": {"id": number, "type": _cut(name), "name": _cut(str(own))},
+        }
+
+    def _changes(self, request: dict[str, Any], args: Any, kwargs: Any) -> dict[Any, Any]:
+        """Arguments that the call changed in place, by position or keyword."""
+        changed = {}
+        for key, before, after in [
+            *((i, b, a) for i, (b, a) in enumerate(zip(request["args"], args, strict=True))),
+            *(
+                (b[0], b[1], a)
+                for b, a in zip(request["kwargs"]["v"], kwargs.values(), strict=True)
+            ),
+        ]:
+            if isinstance(before, (list, dict)) and self._differs(request, before, after):
+                changed[key] = after
+        return changed
+
+    def _differs(self, request: dict[str, Any], before: Any, after: Any) -> bool:
+        original = Decoder(request["_blob"], self._refer).decode(before)
+        return not _identical(original, after)
+
+    def call_back(self, number: int, args: Any, kwargs: Any) -> Any:
+        """Have the judge call a function that a check passed."""
+        encoder = Encoder(self._handle)
+        message = {
+            "callback": number,
+            "args": encoder.encode(list(args)),
+            "kwargs": encoder.encode(kwargs),
+        }
+        self._stream.send(message, encoder.blob())
+        while True:
+            reply, blob = self._stream.receive()
+            if "op" in reply:  # the check's function uses the proxy in turn
+                self._answer(reply, blob)
+                continue
+            if "error" in reply:
+                raise CallbackError(reply["error"])
+            return Decoder(blob, self._refer).decode(reply["value"])
+
+    def _explain(self, error: BaseException) -> dict[str, Any]:
+        return explain(error, self._file.parent)
+
+
+class CallbackError(Exception):
+    """A function that a check passed in has raised."""
+
+
+class _Changed(tuple[Any, dict[Any, Any]]):
+    """A call's value, with the arguments that the call changed in place."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: Any, changed: dict[Any, Any]) -> _Changed:
+        return super().__new__(cls, (value, changed))
+
+
+class _Opaque:
+    """Marks a value that crosses as a handle even if it is data."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class _Callback:
+    """A function of the check, as learner code sees it."""
+
+    def __init__(self, worker: Worker, number: int, name: str) -> None:
+        self._worker = worker
+        self.number = number
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._worker.call_back(self.number, args, kwargs)
+
+
+def _differentiable(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _identical(before: Any, after: Any) -> bool:
+    """Whether two pieces of data are the same to the bit."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_identical, before, after))
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(
+            _identical(value, after[key]) for key, value in before.items()
+        )
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(before, torch.Tensor):
+        if before.shape != after.shape or before.dtype != after.dtype:
+            return False
+        return bool(((before == after) | (before.isnan() & after.isnan())).all())
+    if torch is not None and isinstance(before, torch.Generator):
+        return True
+    return bool(before is after or before == after or before != before)
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import one file under its own name; a module of the same name elsewhere is hidden."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch, those that are in use."""
+    import random
+
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        import numpy
+
+        numpy.random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def explain(error: BaseException, folder: Path) -> dict[str, Any]:
+    """An exception as text: its type, its message and the frames of files in `folder`."""
+    report: dict[str, Any] = {
+        "type": _cut(type(error).__name__),
+        "bases": [_cut(base.__name__) for base in type(error).__mro__[:8]],
+        "message": _message(error),
+        "frames": _frames(error.__traceback__, folder),
+    }
+    if isinstance(error, SyntaxError) and error.filename:
+        report["frames"].append(_frame(error.filename, error.lineno or 0, "", error.text or ""))
+        report["syntax"] = True
+    return report
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _cut(error.msg if isinstance(error, SyntaxError) else str(error))
+    except BaseException as second:  # a lying __str__
+        return f"(its message could not be read: {type(second).__name__})"
+
+
+def _frames(trace: TracebackType | None, folder: Path) -> list[dict[str, Any]]:
+    found = [
+        _frame(code.co_filename, line, code.co_name, "")
+        for code, line in (
+            (frame.f_code, line) for frame, line in traceback.walk_tb(trace)
+        )
+        if Path(code.co_filename).is_relative_to(folder)
+    ]
+    if len(found) > MAX_FRAMES:
+        found = found[: MAX_FRAMES // 2] + found[-MAX_FRAMES // 2 :]
+    return found
+
+
+def _frame(file: str, line: int, function: str, text: str) -> dict[str, Any]:
+    text = text or linecache.getline(file, line)
+    return {
+        "file": _cut(Path(file).name),
+        "line": line,
+        "function": _cut(function),
+        "text": _cut(text.rstrip()),
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
