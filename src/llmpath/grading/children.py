@@ -27,6 +27,9 @@ INHERITED = frozenset(
     "CUDA_HOME VIRTUAL_ENV CONDA_PREFIX PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX".split()
 )
 
+# -P: the current folder, which is the learner's, is not searched for modules.
+_PYTHON = (sys.executable, "-P", "-m")
+
 
 def default_method() -> StartMethod:
     """How children are started on this machine."""
@@ -58,7 +61,7 @@ def nursery(preload: tuple[str, ...], method: StartMethod | None = None) -> Nurs
     """A nursery of the kind that suits this machine, unless a kind is asked for."""
     if (method or default_method()) == "fork":
         return _ForkServer(preload)
-    return _Fresh()
+    return _Fresh(preload)
 
 
 def environment() -> dict[str, str]:
@@ -66,7 +69,8 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.upper() in INHERITED}
     # Sets and dicts of text are walked in the same order each time: the same seed, the
     # same report.
-    return {**kept, "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
+    settings = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
+    return {**kept, **settings, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 class _ForkServer:
@@ -76,7 +80,7 @@ class _ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "llmpath.grading.forkserver", *preload],
+                [*_PYTHON, "llmpath.grading.forkserver", *preload],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 env=environment(),
@@ -134,7 +138,8 @@ class _Forked:
 class _Fresh:
     """Children that are interpreters of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        self._preload = preload
         self._children: list[_Interpreter] = []
 
     def start(
@@ -142,7 +147,7 @@ class _Fresh:
     ) -> Child:
         stdin, stdout, stderr = descriptors
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"llmpath.grading.{role}", json.dumps(config)],
+            [*_PYTHON, "llmpath.grading.fresh", role, json.dumps(config), *self._preload],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -8,7 +8,6 @@ changes what it sees.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from llmpath.grading.evidence import raised
 from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
 from llmpath.grading.wire import Closed, Stream
 from llmpath.labkit.checks import Mismatch
@@ -27,9 +27,8 @@ from llmpath.labkit.checks import Mismatch
 # Plugins of pytest that a grading has no use for; each costs start-up time, and some
 # would read settings from the learner's folder.
 UNUSED_PLUGINS = (
-    "cacheprovider doctest junitxml logging nose pastebin setuponly setupplan stepwise "
-    "tmpdir unittest unraisableexception threadexception warnings faulthandler debugging "
-    "legacypath recwarn monkeypatch reports_"
+    "cacheprovider doctest junitxml logging pastebin setuponly setupplan stepwise tmpdir "
+    "unittest unraisableexception threadexception warnings faulthandler debugging recwarn"
 ).split()
 
 
@@ -69,13 +68,15 @@ def _grade(config: dict[str, Any], stream: Stream, verdicts: Stream) -> None:
 
         torch.set_num_threads(1)  # tensors in checks are small; the other core is the worker's
     court = Court(config, connection, verdicts)
-    arguments = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", str(Path(config["checks"]).parent)]
-    arguments += ["--import-mode=importlib", "-s", "--tb=no", "-p", "no:terminal"]
+    arguments = ["--noconftest", "-c", os.devnull, "--import-mode=importlib", "-s"]
+    arguments += ["--rootdir", str(Path(config["checks"]).parent), "-p", "no:terminal"]
     for plugin in UNUSED_PLUGINS:
         arguments += ["-p", f"no:{plugin}"]
-    pytest.main([*arguments, config["checks"]], plugins=[court])
+    code = pytest.main([*arguments, config["checks"]], plugins=[court])
     if not court.broken:
-        verdicts.send({"event": "end"})
+        finished = code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        message = f"pytest ended with exit code {int(code)}"
+        verdicts.send({"event": "end"} if finished else {"event": "broken", "message": message})
 
 
 class Court:
@@ -188,33 +189,3 @@ def _sentence(error: BaseException) -> str:
     text = str(error).strip()
     return text.split("\nassert ", 1)[0] if text else "an assertion of the check does not hold"
 
-
-def raised(report: dict[str, Any]) -> dict[str, Any]:
-    """The reasons that a learner's exception amounts to, from the worker's report of it."""
-    frames = [
-        {
-            "file": str(frame.get("file", ""))[:200],
-            "line": frame["line"] if isinstance(frame.get("line"), int) else 0,
-            "function": str(frame.get("function", ""))[:200],
-            "text": str(frame.get("text", ""))[:400],
-        }
-        for frame in _list(report.get("frames"))
-        if isinstance(frame, dict)
-    ][:20]
-    kind, message = str(report.get("type", ""))[:200], str(report.get("message", ""))[:2000]
-    detail = {"kind": "raised", "exception": kind, "summary": message, "frames": frames}
-    if report.get("syntax") is True:
-        detail["kind"] = "syntax"
-    elif kind == "NotImplementedError" and frames:
-        detail.update(kind="not-written", summary=frames[-1]["function"])
-    elif kind == "AttributeError" and not frames:
-        detail["kind"] = "missing"
-    return detail
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import faulthandler
 import importlib.util
-import json
 import linecache
 import os
 import sys
@@ -127,7 +126,10 @@ class Worker:
         seed_everything(request["seed"])
 
     def _attribute(self, request: dict[str, Any], decoder: Decoder) -> Any:
-        return getattr(self._target(request), request["name"])
+        target, name = self._target(request), request["name"]
+        if target is self._module and not hasattr(target, name):
+            raise AttributeError(f"there is no `{name}` in {self._file.name}")
+        return getattr(target, name)
 
     def _call(self, request: dict[str, Any], decoder: Decoder) -> Any:
         args = decoder.decode(request["args"])
@@ -372,6 +374,3 @@ def _frame(file: str, line: int, function: str, text: str) -> dict[str, Any]:
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -1,0 +1,518 @@
+"""The parent of a grading: starts judge and worker, holds them to their limits, believes
+nothing but complete verdicts.
+
+When the worker dies or time runs out in a check, that check has its verdict, and the
+remaining checks go on with a new pair of processes, so that one endless loop does not
+cost the points of the rest.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import queue
+import re
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+from pydantic import ValidationError
+
+from llmpath.course.models import Check, Lab
+from llmpath.errors import LlmpathError
+from llmpath.grading.children import Child, ChildrenError, Nursery, StartMethod, nursery
+from llmpath.grading.report import CheckResult, Detail, Frame, GradeReport, Isolation
+from llmpath.grading.wire import Closed, Stream, WireError
+
+TICK = 0.05  # seconds between looks at the clock and at memory
+MAX_FILE = 2 * 1024 * 1024
+MEASURES = ("separate process", "clean folder", "time limit", "memory limit")
+
+
+@dataclass(frozen=True)
+class GradeRequest:
+    """What to grade.
+
+    Attributes:
+        folder: the lab's folder, with `checks.py`.
+        file: the learner's file.
+        thread: for each lab that this one uses, the file that stands for it.
+        seed: draws the inputs of the checks; None draws a new one.
+        course: the version of the course, for the report.
+        only: ids of the checks to run, in this order; None runs all.
+    """
+
+    lab: Lab
+    folder: Path
+    file: Path
+    thread: Mapping[str, Path] = field(default_factory=dict)
+    seed: int | None = None
+    course: str = "0"
+    only: tuple[str, ...] | None = None
+
+
+class Grader:
+    """Grades one lab, any number of times; a context that ends its processes on exit.
+
+    Args:
+        lab_folder: the lab's folder, whose imports are loaded once, before the first grading.
+        method: how children are started; None chooses what suits the machine.
+    """
+
+    def __init__(self, lab_folder: Path, method: StartMethod | None = None) -> None:
+        self._nursery: Nursery = nursery(imports_of(lab_folder), method)
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._nursery.close()
+
+    def grade(self, request: GradeRequest) -> GradeReport:
+        """Grade one file.
+
+        Raises:
+            LlmpathError: if the file cannot be read or no process can be started.
+        """
+        source = _read(request.file)
+        with tempfile.TemporaryDirectory(prefix="llmpath-", ignore_cleanup_errors=True) as scratch:
+            try:
+                return _Grading(self._nursery, request, source, Path(scratch)).run()
+            except ChildrenError as error:
+                raise LlmpathError(
+                    f"The grading could not be started: {error}.", "llmpath doctor may say why."
+                ) from error
+
+
+def grade(request: GradeRequest, method: StartMethod | None = None) -> GradeReport:
+    """Grade one file once, in processes of its own."""
+    _read(request.file)
+    with Grader(request.folder, method) as grader:
+        return grader.grade(request)
+
+
+def imports_of(lab_folder: Path) -> tuple[str, ...]:
+    """The top-level third-party modules that a lab's own files import anywhere."""
+    names: set[str] = set()
+    for name in ("lab.py", "checks.py"):
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            for node in ast.walk(ast.parse((lab_folder / name).read_bytes())):
+                if isinstance(node, ast.Import):
+                    names.update(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module)
+    third_party = {n for n in names if n.split(".")[0] not in sys.stdlib_module_names}
+    if any(name.split(".")[0] == "torch" for name in third_party):
+        third_party.add("safetensors.torch")
+    return tuple(sorted(name for name in third_party if name != "llmpath.labkit.thread"))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > MAX_FILE:
+            raise LlmpathError(
+                f"{file} is {file.stat().st_size / 1e6:.1f} MB, which is no file of code.",
+                "Keep data out of it; a lab's file is a few kilobytes.",
+            )
+        return file.read_bytes()
+    except OSError as error:
+        raise LlmpathError(
+            f"{file} cannot be read: {error.strerror}.",
+            "llmpath lab reset brings a lab's starter back; --file grades another file.",
+        ) from error
+
+
+class _Grading:
+    """One grading of one file: as many sessions of judge and worker as it takes."""
+
+    def __init__(
+        self, nursery: Nursery, request: GradeRequest, source: bytes, scratch: Path
+    ) -> None:
+        self._nursery = nursery
+        self._request = request
+        self._lab = request.lab
+        self._seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+        self._scratch = scratch
+        self._source = source
+        self._results: dict[str, CheckResult] = {}
+        self._problem: Detail | None = None
+        self._output = Output(self._lab.limits.output_kb * 1024)
+        wanted = request.only or tuple(check.id for check in self._lab.checks)
+        by_id = {check.id: check for check in self._lab.checks}
+        self._checks: tuple[Check, ...] = tuple(by_id[name] for name in wanted)
+
+    def run(self) -> GradeReport:
+        began = time.monotonic()
+        deadline = began + self._lab.limits.seconds
+        while (remaining := self._remaining()) and self._problem is None:
+            if time.monotonic() >= deadline:
+                self._out_of_time(remaining)
+                break
+            before = len(self._results)
+            self._session(remaining, deadline)
+            if len(self._results) == before and self._problem is None:
+                self._problem = Detail(kind="course", summary="the judge ended without a verdict")
+        return self._report(time.monotonic() - began)
+
+    def _remaining(self) -> list[Check]:
+        return [check for check in self._checks if check.id not in self._results]
+
+    def _out_of_time(self, remaining: list[Check]) -> None:
+        limit = self._lab.limits.seconds
+        for check in remaining:
+            detail = Detail(kind="limit", summary=f"the lab's {limit:g} s were used up before it")
+            self._settle(check, "timeout", detail, 0.0)
+
+    def _session(self, checks: list[Check], deadline: float) -> None:
+        """Run judge and worker once, until they end, break, or run out of time or memory."""
+        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        session = Session(self._nursery, folder, self._output)
+        try:
+            session.start(self._worker_config(folder), self._judge_config(checks))
+            self._follow(session, checks, deadline)
+        finally:
+            session.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _worker_config(self, folder: Path) -> dict[str, Any]:
+        file = folder / self._lab.file
+        file.write_bytes(self._source)
+        thread = {}
+        for lab, path in self._request.thread.items():
+            copy = folder / "earlier" / lab / path.name
+            copy.parent.mkdir(parents=True)
+            copy.write_bytes(_read(path))
+            thread[lab] = str(copy)
+        where = str(folder / "where.txt")
+        return {"file": str(file), "thread": thread, "seed": self._seed, "where": where}
+
+    def _judge_config(self, checks: list[Check]) -> dict[str, Any]:
+        return {
+            "checks": str((self._request.folder / "checks.py").resolve()),
+            "seed": self._seed,
+            "passed": [r.id for r in self._results.values() if r.status == "passed"],
+            "run": [
+                {"id": check.id, "function": check.function, "needs": list(check.needs)}
+                for check in checks
+            ],
+        }
+
+    def _follow(self, session: Session, checks: list[Check], deadline: float) -> None:
+        """Read the judge's events, and look at the clock and at memory between them."""
+        by_id = {check.id: check for check in checks}
+        current: Check | None = None
+        began = time.monotonic()
+        while True:
+            event = session.event(TICK)
+            if event is None:
+                limit = self._limit_of(current)
+                if time.monotonic() > min(began + limit, deadline):
+                    whole = time.monotonic() > deadline
+                    self._timed_out(session, current, whole, time.monotonic() - began)
+                    return
+                if session.memory_mb() > self._lab.limits.memory_mb:
+                    self._out_of_memory(current, time.monotonic() - began)
+                    return
+                continue
+            kind = event.get("event")
+            if kind == "start":
+                current, began = by_id.get(str(event.get("check"))), time.monotonic()
+            elif kind == "verdict":
+                self._take_verdict(event, by_id)
+            elif not self._take_end(event, session, current, time.monotonic() - began):
+                return
+
+    def _limit_of(self, check: Check | None) -> float:
+        own = check.seconds if check is not None else None
+        return own or self._lab.limits.check_seconds
+
+    def _take_verdict(self, event: dict[str, Any], by_id: Mapping[str, Check]) -> None:
+        check = by_id.get(str(event.get("check")))
+        if check is None or check.id in self._results:
+            self._problem = Detail(kind="course", summary="the judge gave a verdict twice")
+            return
+        detail = None if event.get("detail") is None else Detail.model_validate(event["detail"])
+        self._settle(check, event["status"], detail, float(event["seconds"]))
+
+    def _take_end(
+        self, event: dict[str, Any], session: Session, current: Check | None, seconds: float
+    ) -> bool:
+        """Handle an event after which the session is over; whether it goes on all the same."""
+        kind = event.get("event")
+        if kind == "importing":
+            return True
+        if kind == "import-failed":
+            self._problem = _import_problem(event["error"])
+        elif kind == "worker-died":
+            detail = _death(session.end_worker(), str(event.get("message")))
+            if current is None:
+                self._problem = detail
+            else:
+                self._settle(current, "failed", detail, seconds)
+        elif kind == "broken":
+            self._problem = Detail(kind="course", summary=str(event.get("message")))
+        elif self._remaining() and self._problem is None:
+            self._problem = Detail(kind="course", summary="the judge ended before the last verdict")
+        return False
+
+    def _timed_out(
+        self, session: Session, check: Check | None, whole: bool, seconds: float
+    ) -> None:
+        frames = session.running_line(self._lab.file, self._source)
+        limit = self._lab.limits.seconds if whole else self._limit_of(check)
+        name = "the lab" if whole else "a check" if check is not None else "its import"
+        summary = f"it was still running after {limit:g} s, the limit of {name}"
+        detail = Detail(kind="limit", summary=summary, frames=frames)
+        if check is None:
+            self._problem = detail
+        else:
+            self._settle(check, "timeout", detail, seconds)
+
+    def _out_of_memory(self, check: Check | None, seconds: float) -> None:
+        limit = self._lab.limits.memory_mb
+        detail = Detail(kind="limit", summary=f"it used more than the {limit} MB it may")
+        if check is None:
+            self._problem = detail
+        else:
+            self._settle(check, "failed", detail, seconds)
+
+    def _settle(self, check: Check, status: Any, detail: Detail | None, seconds: float) -> None:
+        points = check.points if status == "passed" else 0
+        self._results[check.id] = CheckResult(
+            id=check.id,
+            status=status,
+            points=points,
+            max_points=check.points,
+            message="" if detail is None else sentence(detail, self._lab),
+            detail=detail,
+            seconds=round(seconds, 4),
+        )
+
+    def _report(self, seconds: float) -> GradeReport:
+        problem = self._problem
+        if problem is not None:
+            broken = problem.kind == "course"
+            for check in self._remaining():
+                self._settle(check, "error" if broken else "failed", problem, 0.0)
+        results = tuple(self._results[check.id] for check in self._checks)
+        complete = tuple(r.id for r in results) == tuple(c.id for c in self._lab.checks)
+        status = "failed"
+        if problem is not None:
+            status = {"course": "error", "syntax": "syntax-error"}.get(problem.kind, "import-error")
+        elif any(result.status == "error" for result in results):
+            status = "error"
+        elif complete and results and all(result.status == "passed" for result in results):
+            status = "passed"
+        points = 0 if problem is not None else sum(result.points for result in results)
+        return GradeReport(
+            lab=self._lab.id,
+            status=status,  # type: ignore[arg-type]  # one of the literals above
+            points=points,
+            max_points=sum(check.points for check in self._checks),
+            checks=results,
+            problem=problem,
+            isolation=Isolation(measures=MEASURES),
+            output=self._output.text(),
+            seed=self._seed,
+            seconds=round(seconds, 3),
+            course=self._request.course,
+        )
+
+
+class Session:
+    """One judge and one worker, with the pipes between them and to us."""
+
+    def __init__(self, nursery: Nursery, folder: Path, output: Output) -> None:
+        self._nursery = nursery
+        self._folder = folder
+        self._output = output
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._children: list[Child] = []
+        self._readers: list[threading.Thread] = []
+        self._closing: list[int] = []
+
+    def start(self, worker: dict[str, Any], judge: dict[str, Any]) -> None:
+        """Start both; the judge's first event arrives by `event`."""
+        with contextlib.ExitStack() as ours:
+            to_worker, to_judge, verdicts, output = (_pipe(ours) for _ in range(4))
+            self._where = Path(worker["where"])
+            self._begin("worker", worker, (to_worker[0], to_judge[1], output[1]))
+            self._begin("judge", judge, (to_judge[0], to_worker[1], verdicts[1]))
+            self._read(self._read_verdicts, os.dup(verdicts[0]))
+            self._read(self._read_output, os.dup(output[0]))
+
+    def _begin(self, role: str, config: dict[str, Any], fds: tuple[int, int, int]) -> None:
+        self._children.append(self._nursery.start(role, config, self._folder, fds))
+
+    def _read(self, target: Any, descriptor: int) -> None:
+        thread = threading.Thread(target=target, args=(descriptor,), daemon=True)
+        thread.start()
+        self._readers.append(thread)
+
+    def _read_verdicts(self, descriptor: int) -> None:
+        stream = Stream(descriptor, -1)
+        try:
+            while True:
+                message, _ = stream.receive()
+                self._events.put(message)
+        except (Closed, WireError):
+            self._events.put({"event": "closed"})
+        finally:
+            os.close(descriptor)
+
+    def _read_output(self, descriptor: int) -> None:
+        # To the end, whatever is kept: a full pipe would stop the learner's code.
+        while data := os.read(descriptor, 1 << 16):
+            self._output.add(data)
+        os.close(descriptor)
+
+    def event(self, timeout: float) -> dict[str, Any] | None:
+        """The judge's next event; None if there was none for `timeout` seconds."""
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def memory_mb(self) -> float:
+        """Resident memory of the worker and its children, in MiB."""
+        total = 0
+        with contextlib.suppress(psutil.Error, IndexError):
+            worker = psutil.Process(self._children[0].pid)
+            for process in [worker, *worker.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total / 2**20
+
+    def running_line(self, file: str, source: bytes) -> tuple[Frame, ...]:
+        """The line of the learner's file that the worker is at, where that can be told."""
+        if not hasattr(signal, "SIGUSR1") or not self._children:
+            return ()
+        with contextlib.suppress(OSError):
+            os.kill(self._children[0].pid, signal.SIGUSR1)
+        found: list[tuple[str, str]] = []
+        for _ in range(20):
+            time.sleep(0.01)
+            with contextlib.suppress(OSError, ValueError):
+                text = self._where.read_text(errors="replace")[:20_000]
+                found = re.findall(rf'{re.escape(file)}", line (\d+) in (\S+)', text)
+            if found:
+                break
+        lines = source.decode(errors="replace").splitlines()
+        return tuple(
+            Frame(file=file, line=int(line), function=name, text=_line(lines, int(line)))
+            for line, name in reversed(found[:8])
+        )
+
+    def end_worker(self) -> int | None:
+        """End the worker, and return its exit code (negative: the signal that ended it)."""
+        # It may be about to exit by itself, with a code that is worth telling.
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(self._children[0].pid).wait(timeout=0.2)
+        return self._children[0].end()
+
+    def close(self) -> None:
+        """End both processes and wait until their pipes are read to the end."""
+        for child in self._children:
+            with contextlib.suppress(ChildrenError):
+                child.end()
+        for thread in self._readers:
+            thread.join(timeout=1.0)
+
+
+def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        closing.callback(os.close, end)
+    return ends
+
+
+def _line(lines: list[str], number: int) -> str:
+    return lines[number - 1].rstrip() if 0 < number <= len(lines) else ""
+
+
+class Output:
+    """The beginning and the end of what learner code printed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._cut = 0
+
+    def add(self, data: bytes) -> None:
+        """Keep `data`, or as much of it as there is room for."""
+        room = self._limit // 2 - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if (excess := len(self._tail) - self._limit // 2) > 0:
+            self._cut += excess
+            del self._tail[:excess]
+
+    def text(self) -> str:
+        """What was kept, with a line that says how much was not."""
+        middle = f"\n… {self._cut:,} bytes left out …\n" if self._cut else ""
+        head, tail = (part.decode(errors="replace") for part in (self._head, self._tail))
+        return head + middle + tail
+
+
+def _import_problem(error: dict[str, Any]) -> Detail:
+    from llmpath.grading.evidence import raised
+
+    try:
+        return Detail.model_validate(raised(error))
+    except ValidationError:
+        return Detail(kind="raised", summary="the file could not be imported")
+
+
+def _death(code: int | None, message: str) -> Detail:
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return Detail(kind="died", summary=f"your code was ended by the system ({name})")
+    if "ended" in message and code is not None:
+        text = f"your code ended the Python process (exit code {code}) instead of returning"
+        return Detail(kind="died", summary=text)
+    return Detail(kind="died", summary=f"your code disturbed the grading: {message}")
+
+
+def sentence(detail: Detail, lab: Lab) -> str:
+    """One sentence for a detail: what the JSON report and plain listings show."""
+    if detail.kind == "not-written":
+        return f"{detail.summary} is not written yet ({_place(detail)})"
+    if detail.kind == "missing":
+        return detail.summary
+    if detail.kind in ("raised", "syntax"):
+        place = f" ({_place(detail)})" if detail.frames else ""
+        return f"{detail.exception or 'error'}: {detail.summary}{place}"
+    if detail.kind == "skipped":
+        return f"not run, because {detail.summary} did not pass"
+    if detail.kind == "mismatch":
+        parts = [f"{detail.summary}: expected {detail.expected}, got {detail.got}"]
+        parts += [f"at {detail.where}"] if detail.where else []
+        return " ".join(parts) + (f"; {detail.because}" if detail.because else "")
+    place = f" ({_place(detail)})" if detail.frames else ""
+    return detail.summary + place
+
+
+def _place(detail: Detail) -> str:
+    frame = detail.frames[-1]
+    return f"{frame.file}, line {frame.line}"
+
