@@ -29,8 +29,6 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-
-
 class Question(Model):
     """One multiple-choice question of a quiz."""
 

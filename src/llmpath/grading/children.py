@@ -22,9 +22,31 @@ StartMethod = Literal["fork", "fresh"]
 # What children inherit of the environment: where programs and libraries are, the
 # language, and which devices there are. Not: Python's own settings, tokens, keys.
 INHERITED = frozenset(
-    "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ SYSTEMROOT WINDIR COMSPEC PATHEXT "
-    "USERPROFILE APPDATA LOCALAPPDATA LD_LIBRARY_PATH DYLD_LIBRARY_PATH CUDA_VISIBLE_DEVICES "
-    "CUDA_HOME VIRTUAL_ENV CONDA_PREFIX PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX".split()
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "SYSTEMROOT",
+        "WINDIR",
+        "COMSPEC",
+        "PATHEXT",
+        "USERPROFILE",
+        "APPDATA",
+        "LOCALAPPDATA",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_HOME",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
+    ]
 )
 
 # -P: the current folder, which is the learner's, is not searched for modules.
@@ -182,4 +204,3 @@ class _Interpreter:
 
 class ChildrenError(Exception):
     """A child process could not be started."""
-

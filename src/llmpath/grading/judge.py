@@ -26,10 +26,24 @@ from llmpath.labkit.checks import Mismatch
 
 # Plugins of pytest that a grading has no use for; each costs start-up time, and some
 # would read settings from the learner's folder.
-UNUSED_PLUGINS = (
-    "cacheprovider doctest junitxml logging pastebin setuponly setupplan stepwise tmpdir "
-    "unittest unraisableexception threadexception warnings faulthandler debugging recwarn"
-).split()
+UNUSED_PLUGINS = [
+    "cacheprovider",
+    "doctest",
+    "junitxml",
+    "logging",
+    "pastebin",
+    "setuponly",
+    "setupplan",
+    "stepwise",
+    "tmpdir",
+    "unittest",
+    "unraisableexception",
+    "threadexception",
+    "warnings",
+    "faulthandler",
+    "debugging",
+    "recwarn",
+]
 
 
 def main(config: dict[str, Any]) -> None:
@@ -188,4 +202,3 @@ def _sentence(error: BaseException) -> str:
     """The sentence of an assertion, without pytest's retelling of the expression."""
     text = str(error).strip()
     return text.split("\nassert ", 1)[0] if text else "an assertion of the check does not hold"
-

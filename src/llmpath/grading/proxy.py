@@ -212,6 +212,7 @@ class Handle(_Remote):
         self._name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it in the worker; in-place changes to the arguments are carried back."""
         data = {"args": list(args), "kwargs": kwargs}
         value, changed = self._connection.request("call", data, handle=self._number)
         for key, after in changed.items():

@@ -151,8 +151,9 @@ class Encoder:
         return self._library(value)
 
     def _subclass(self, value: Any) -> Any:
-        base = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
-        return self.encode(base.__new__(base, value))
+        if isinstance(value, str):
+            return str.__str__(value)
+        return self.encode(int(value) if isinstance(value, int) else float(value))
 
     def _library(self, value: Any) -> Any:
         """Tensors, arrays and the small types of torch and numpy; the rest is `other`'s."""
@@ -170,9 +171,9 @@ class Encoder:
         if numpy is not None and isinstance(value, numpy.generic):
             return self.encode(value.item())
         if numpy is not None and type(value) is numpy.ndarray and value.dtype != object:
-            import torch
+            import torch as loaded
 
-            return {"t": "array", "v": self._put(torch.from_numpy(value.copy()))}
+            return {"t": "array", "v": self._put(loaded.from_numpy(value.copy()))}
         return self._other(value)
 
     def _put(self, tensor: Any) -> str:
@@ -180,7 +181,9 @@ class Encoder:
             raise WireError("a sparse, quantised or meta tensor")
         name = str(len(self._tensors))
         # A copy: safetensors refuses tensors that share memory.
-        self._tensors[name] = tensor.detach().resolve_conj().resolve_neg().cpu().clone().contiguous()
+        self._tensors[name] = (
+            tensor.detach().resolve_conj().resolve_neg().cpu().clone().contiguous()
+        )
         return name
 
 

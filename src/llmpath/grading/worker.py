@@ -41,6 +41,10 @@ def main(config: dict[str, Any]) -> None:
     Worker(Stream(reading, writing), config).serve()
 
 
+# Streams that stay open for the life of the process are no contexts.
+# ruff: noqa: SIM115
+
+
 def _detach_standard_streams() -> None:
     """Give learner code an empty stdin, and its report's pipe (descriptor 2) as stdout."""
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -57,7 +61,7 @@ def _listen_for_timeouts(where: str) -> None:
     if hasattr(faulthandler, "register"):
         import signal
 
-        file = open(where, "w")  # noqa: SIM115 - stays open for the life of the process
+        file = open(where, "w")
         faulthandler.register(signal.SIGUSR1, file=file, all_threads=False)
 
 
@@ -165,11 +169,11 @@ class Worker:
         named = dict(function.named_parameters()) if hasattr(function, "named_parameters") else {}
         output = function(*args, **kwargs)
         wanted = [a for a in inputs if a is not None] + list(named.values())
-        connected = isinstance(output, torch.Tensor) and output.requires_grad
         gradients: list[Any] = [None] * len(wanted)
-        if connected:
-            found = torch.autograd.grad(output, wanted, cotangent, allow_unused=True)
-            gradients = list(found)
+        if isinstance(output, torch.Tensor) and output.requires_grad:
+            # A scalar: autograd.grad with a cotangent of its own imports sympy first (0.5 s).
+            scalar = (output * cotangent).sum()
+            gradients = list(torch.autograd.grad(scalar, wanted, allow_unused=True))
         by_argument = [None if a is None else gradients.pop(0) for a in inputs]
         return {
             "output": output,
@@ -351,9 +355,7 @@ def _message(error: BaseException) -> str:
 def _frames(trace: TracebackType | None, folder: Path) -> list[dict[str, Any]]:
     found = [
         _frame(code.co_filename, line, code.co_name, "")
-        for code, line in (
-            (frame.f_code, line) for frame, line in traceback.walk_tb(trace)
-        )
+        for code, line in ((frame.f_code, line) for frame, line in traceback.walk_tb(trace))
         if Path(code.co_filename).is_relative_to(folder)
     ]
     if len(found) > MAX_FRAMES:
@@ -373,4 +375,3 @@ def _frame(file: str, line: int, function: str, text: str) -> dict[str, Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Mismatch(AssertionError):
+class Mismatch(AssertionError):  # noqa: N818 - a verdict, not an error
     """A value is not what a check asked for.
 
     Attributes:
@@ -134,9 +134,7 @@ def _compare_sequences(got: Any, want: Any, tolerance: _Tolerance, path: str) ->
     for index, (mine, right) in enumerate(zip(got, want, strict=False)):
         _compare(mine, right, tolerance, f"{path}[{index}]")
     if len(got) != len(want):
-        raise tolerance.fail(
-            "the length differs", f"{len(want)} items", f"{len(got)} items", path
-        )
+        raise tolerance.fail("the length differs", f"{len(want)} items", f"{len(got)} items", path)
 
 
 def _compare_dicts(got: Any, want: dict[Any, Any], tolerance: _Tolerance, path: str) -> None:

@@ -1,0 +1,157 @@
+"""One judge and one worker, with the pipes between them and to the parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from llmpath.grading.children import Child, ChildrenError, Nursery
+from llmpath.grading.report import Frame
+from llmpath.grading.wire import Closed, Stream, WireError
+
+
+class Session:
+    """One judge and one worker, with the pipes between them and to us."""
+
+    def __init__(self, nursery: Nursery, folder: Path, output: Output) -> None:
+        self._nursery = nursery
+        self._folder = folder
+        self._output = output
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._children: list[Child] = []
+        self._readers: list[threading.Thread] = []
+        self._closing: list[int] = []
+
+    def start(self, worker: dict[str, Any], judge: dict[str, Any]) -> None:
+        """Start both; the judge's first event arrives by `event`."""
+        with contextlib.ExitStack() as ours:
+            to_worker, to_judge, verdicts, output = (_pipe(ours) for _ in range(4))
+            self._where = Path(worker["where"])
+            self._begin("worker", worker, (to_worker[0], to_judge[1], output[1]))
+            self._begin("judge", judge, (to_judge[0], to_worker[1], verdicts[1]))
+            self._read(self._read_verdicts, os.dup(verdicts[0]))
+            self._read(self._read_output, os.dup(output[0]))
+
+    def _begin(self, role: str, config: dict[str, Any], fds: tuple[int, int, int]) -> None:
+        self._children.append(self._nursery.start(role, config, self._folder, fds))
+
+    def _read(self, target: Any, descriptor: int) -> None:
+        thread = threading.Thread(target=target, args=(descriptor,), daemon=True)
+        thread.start()
+        self._readers.append(thread)
+
+    def _read_verdicts(self, descriptor: int) -> None:
+        stream = Stream(descriptor, -1)
+        try:
+            while True:
+                message, _ = stream.receive()
+                self._events.put(message)
+        except (Closed, WireError):
+            self._events.put({"event": "closed"})
+        finally:
+            os.close(descriptor)
+
+    def _read_output(self, descriptor: int) -> None:
+        # To the end, whatever is kept: a full pipe would stop the learner's code.
+        while data := os.read(descriptor, 1 << 16):
+            self._output.add(data)
+        os.close(descriptor)
+
+    def event(self, timeout: float) -> dict[str, Any] | None:
+        """The judge's next event; None if there was none for `timeout` seconds."""
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def memory_mb(self) -> float:
+        """Resident memory of the worker and its children, in MiB."""
+        total = 0
+        with contextlib.suppress(psutil.Error, IndexError):
+            worker = psutil.Process(self._children[0].pid)
+            for process in [worker, *worker.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total / 2**20
+
+    def running_line(self, file: str, source: bytes) -> tuple[Frame, ...]:
+        """The line of the learner's file that the worker is at, where that can be told."""
+        if not hasattr(signal, "SIGUSR1") or not self._children:
+            return ()
+        with contextlib.suppress(OSError):
+            os.kill(self._children[0].pid, signal.SIGUSR1)
+        found: list[tuple[str, str]] = []
+        for _ in range(20):
+            time.sleep(0.01)
+            with contextlib.suppress(OSError, ValueError):
+                text = self._where.read_text(errors="replace")[:20_000]
+                found = re.findall(rf'{re.escape(file)}", line (\d+) in (\S+)', text)
+            if found:
+                break
+        lines = source.decode(errors="replace").splitlines()
+        return tuple(
+            Frame(file=file, line=int(line), function=name, text=_line(lines, int(line)))
+            for line, name in reversed(found[:8])
+        )
+
+    def end_worker(self) -> int | None:
+        """End the worker, and return its exit code (negative: the signal that ended it)."""
+        # It may be about to exit by itself, with a code that is worth telling.
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(self._children[0].pid).wait(timeout=0.2)
+        return self._children[0].end()
+
+    def close(self) -> None:
+        """End both processes and wait until their pipes are read to the end."""
+        for child in self._children:
+            with contextlib.suppress(ChildrenError):
+                child.end()
+        for thread in self._readers:
+            thread.join(timeout=1.0)
+
+
+def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        closing.callback(os.close, end)
+    return ends
+
+
+def _line(lines: list[str], number: int) -> str:
+    return lines[number - 1].rstrip() if 0 < number <= len(lines) else ""
+
+
+class Output:
+    """The beginning and the end of what learner code printed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._cut = 0
+
+    def add(self, data: bytes) -> None:
+        """Keep `data`, or as much of it as there is room for."""
+        room = self._limit // 2 - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if (excess := len(self._tail) - self._limit // 2) > 0:
+            self._cut += excess
+            del self._tail[:excess]
+
+    def text(self) -> str:
+        """What was kept, with a line that says how much was not."""
+        middle = f"\n… {self._cut:,} bytes left out …\n" if self._cut else ""
+        head, tail = (part.decode(errors="replace") for part in (self._head, self._tail))
+        return head + middle + tail
