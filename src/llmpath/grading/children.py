@@ -103,7 +103,7 @@ class _ForkServer:
         with theirs:
             self._process = subprocess.Popen(
                 [*_PYTHON, "llmpath.grading.forkserver", *preload],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=environment(),
                 start_new_session=True,

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from llmpath.course.models import Check, Lab
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import ChildrenError, Nursery, StartMethod, nursery
+from llmpath.grading.mistakes import known_mistakes
 from llmpath.grading.report import CheckResult, Detail, GradeReport, Isolation
 from llmpath.grading.sentence import sentence
 from llmpath.grading.session import Output, Session
@@ -315,6 +316,7 @@ class _Grading:
             status = "error"
         elif complete and results and all(result.status == "passed" for result in results):
             status = "passed"
+        known = () if problem is not None else known_mistakes(self._lab, results)
         points = 0 if problem is not None else sum(result.points for result in results)
         return GradeReport(
             lab=self._lab.id,
@@ -323,6 +325,7 @@ class _Grading:
             max_points=sum(check.points for check in self._checks),
             checks=results,
             problem=problem,
+            misconception=known[0].id if len(known) == 1 else None,
             isolation=Isolation(measures=MEASURES),
             output=self._output.text(),
             seed=self._seed,
