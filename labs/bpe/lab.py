@@ -148,7 +148,7 @@ def encode(text: str, merges: Sequence[Merge], special: Sequence[str] = ()) -> l
 def decode(ids: Sequence[int], merges: Sequence[Merge], special: Sequence[str] = ()) -> str:
     """Turn token ids back into text; `decode(encode(text))` is `text`.
 
-    Bytes that are no UTF-8 (a model may write such) become "\N{REPLACEMENT CHARACTER}".
+    Bytes that are no UTF-8 (a model may write such) become U+FFFD, the replacement character.
 
     Args:
         ids: token ids.

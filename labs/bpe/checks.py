@@ -1,0 +1,430 @@
+"""Checks of the byte-pair tokenizer.
+
+Oracles: `tokenizers` (its trainer and its model), `tiktoken`, a recount of all pairs after
+each merge, str.replace, and examples worked by hand. Letters and words differ in each grading.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections import Counter
+from itertools import pairwise
+
+from llmpath.labkit.checks import same
+
+SPLIT = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+"
+# The same rule in the notation of tiktoken, which knows Unicode's categories by name.
+TIKTOKEN_SPLIT = (
+    r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{Nl}\p{No}]+| ?\p{Nd}+| ?[^\s\x1c-\x1f\p{L}\p{N}]+"
+    r"|[\s\x1c-\x1f]+(?![^\s\x1c-\x1f])|[\s\x1c-\x1f]+"
+)
+END = "<|end|>"
+
+Merges = list[tuple[bytes, bytes]]
+
+
+def test_merge_pairs(lab, seed):
+    random_ = random.Random(seed)
+    a, b, c = (letter.encode() for letter in random_.sample(string.ascii_lowercase, 3))
+    same(lab.merge_pair([b, a, b, a, c], (b, a)), [b + a, b + a, c], because="both places join")
+    same(
+        lab.merge_pair([a, a, a], (a, a)),
+        [a + a, a],
+        because="the middle token is used up by the first join, so the last one stays alone",
+    )
+    same(lab.merge_pair([a, b], (b, a)), [a, b], because="the order within a pair matters")
+    same(lab.merge_pair([], (a, b)), [], because="nothing is there to join")
+    same(
+        lab.merge_pair([a + b, c, a, b, c], (a + b, c)),
+        [a + b + c, a, b, c],
+        because="the tokens of a pair are compared whole: a, b is not the token ab",
+    )
+    for _ in range(20):
+        names = {a: "a", b + c: "b", c: "c", "é".encode(): "d"}
+        tokens = random_.choices(list(names), k=random_.randint(2, 30))
+        pair = (random_.choice(tokens), random_.choice(tokens))
+        # One character for each token: then str.replace joins the same places.
+        written = "".join(names[token] for token in tokens)
+        joined = written.replace(names[pair[0]] + names[pair[1]], "+")
+        back = {name: token for token, name in names.items()} | {"+": b"".join(pair)}
+        before = list(tokens)
+        got = lab.merge_pair(tokens, pair)
+        want = [back[name] for name in joined]
+        same(got, want, because=f"the pair {pair} is to be joined in {before}")
+        same(tokens, before, because="merge_pair is to build a new list, and leave its input alone")
+
+
+def test_first_merges(lab, seed):
+    random_ = random.Random(seed)
+    a, b, c, d, e, f, g = random_.sample(string.ascii_lowercase, 7)
+    words = 4 * [a + a + a] + 5 * [b + c] + 2 * [b + c + d] + [d + e, d + e + f, d + e + g]
+    random_.shuffle(words)
+    text = "\n".join(words)
+    got = merges_in(lab.train_bpe(text, 260), 4)
+    a, b, c, d, e = (letter.encode() for letter in (a, b, c, d, e))
+    for merge, want, because in zip(
+        got,
+        [(a, a), (b, c), (a + a, a), (d, e)],
+        [
+            "4 words have this pair at 2 places each, which makes 8; the next best has 7",
+            "5 words and 2 words begin with this pair, which makes 7; the next best has 4",
+            "after the first merge each of those 4 words is one joined token and one letter",
+            "3 words have this pair; all others that are left stand at 2 places or fewer",
+        ],
+        strict=True,
+    ):
+        same(merge, want, because=f"{because} (the words were {' '.join(words)})")
+
+
+def test_most_frequent(lab, seed):
+    random_ = random.Random(seed)
+    for count in (30, 12):
+        text = random_text(random_, "aabn é7-", words=140)
+        recount(text, merges_in(lab.train_bpe(text, 256 + count), count))
+
+
+def test_agrees_with_trainer(lab, seed):
+    from tokenizers import Tokenizer, models, trainers
+
+    text, count = text_without_ties(random.Random(seed), 8)
+    trainer = trainers.BpeTrainer(
+        vocab_size=256 + count,
+        initial_alphabet=[chr(byte) for byte in range(256)],
+        show_progress=False,
+    )
+    library = Tokenizer(models.BPE())
+    library.train_from_iterator([latin(piece) for piece in re.findall(SPLIT, text)], trainer)
+    tokens = sorted((number, token) for token, number in library.get_vocab().items())
+    want = [token.encode("latin-1") for number, token in tokens if number >= 256]
+    got = [left + right for left, right in merges_in(lab.train_bpe(text, 256 + count), count)]
+    same(got, want, because="the trainer of the tokenizers library learns these tokens")
+
+
+def test_vocabulary_size(lab, seed):
+    text = random_text(random.Random(seed), string.ascii_lowercase, words=60)
+    for special in ((), (END,), (END, "<|pad|>", "<|user|>")):
+        merges_in(lab.train_bpe(text, 256 + len(special) + 5, special), 5)
+        same(
+            lab.train_bpe(text, 256 + len(special), special),
+            [],
+            because="the bytes and the special tokens fill the vocabulary",
+        )
+        refuses(
+            lambda special=special: lab.train_bpe(text, 255 + len(special), special),
+            f"train_bpe is to raise ValueError: a vocabulary of {255 + len(special)} cannot hold "
+            f"256 bytes and {len(special)} special tokens.",
+        )
+    same(lab.train_bpe("", 300), [], because="an empty text has no pairs")
+    merges_in(lab.train_bpe("to to to", 300), 2)  # "to", " to": then each word is one token
+
+
+def test_words_stay_apart(lab, seed):
+    random_ = random.Random(seed)
+    a, b, c = random_.sample(string.ascii_lowercase, 3)
+    text = f"{a}{b}. {c}{a}! " * 9 + f"{a}1 {b}2\n{c}\n" * 7
+    pieces = [piece.encode() for piece in re.findall(SPLIT, text)]
+    for left, right in merges_in(lab.train_bpe(text, 256 + 6), 4, at_least=True):
+        assert any(left + right in piece for piece in pieces), (
+            f"train_bpe joined {left!r} and {right!r}, but no piece of pre_tokenize contains "
+            f"{left + right!r}: count and join pairs within each piece alone."
+        )
+
+
+def test_special_in_training(lab, seed):
+    random_ = random.Random(seed)
+    word = "".join(random_.sample(string.ascii_lowercase, 4))
+    special = (END, word)
+    texts = [random_text(random_, "abn", words=12) for _ in range(20)]
+    text = "".join(part + random_.choice((END + END, f" {word}", END)) for part in texts)
+    got = merges_in(lab.train_bpe(text, 256 + 2 + 12, special), 12)
+    for left, right in got:
+        assert not set(left + right) & set(b"<|>d"), (
+            f"train_bpe joined {left!r} and {right!r}, which stand side by side only in the "
+            f"special token {END!r}: leave special tokens out before you count."
+        )
+    recount(text, got, special)
+
+
+def test_lowest_rank_first(lab, seed):
+    random_ = random.Random(seed)
+    a, b, c, d = random_.sample(string.ascii_lowercase, 4)
+    A, B, C = (letter.encode() for letter in (a, b, c))  # noqa: N806
+    merges = [(B, C), (A, B), (A, B + C)]
+    because = f"the merges are {merges} in this order: what was learned first is joined first"
+    same(lab.encode(a + b + c, merges), [258], because=because)
+    same(lab.encode(a + b + a + b, merges), [257, 257], because=because)
+    same(lab.encode(b + a + b + c + d, merges), [ord(b), 258, ord(d)], because=because)
+    same(lab.encode(a + b + c, merges[:2]), [ord(a), 256], because=because)
+    same(lab.encode("", merges), [], because="there is nothing to encode")
+    same(lab.encode(d + "é", []), [ord(d), 0xC3, 0xA9], because="without merges ids are bytes")
+
+
+def test_no_longest_match(lab, seed):
+    a, b, c, d = random.Random(seed).sample(string.ascii_lowercase, 4)
+    A, B, C, D = (letter.encode() for letter in (a, b, c, d))  # noqa: N806
+    merges = [(A, B), (C, D), (A + B, C)]
+    because = (
+        f"with {merges} the first two merges come first, and then the third finds no single "
+        f"{c!r} any more: a longer token that fits is not a reason to take it"
+    )
+    same(lab.encode(a + b + c + d, merges), [256, 257], because=because)
+    same(lab.encode(a + b + c, merges), [258], because="here the third merge applies")
+
+
+def test_matches_libraries(lab, seed):
+    random_ = random.Random(seed)
+    learned_from = random_text(random_, "aabnst éλ7-'", words=200)
+    merges = train(learned_from, 50, random_)
+    for _ in range(12):
+        text = random_text(random_, "aabnst éλ7-'\n\tÅ猫", words=12)
+        agree(lab.encode(text, merges), text, merges)
+    agree(lab.encode(learned_from, merges), learned_from, merges)
+
+
+def test_special_in_encoding(lab, seed):
+    random_ = random.Random(seed)
+    a, b = random_.sample(string.ascii_lowercase, 2)
+    word = a + b
+    merges = [(a.encode(), b.encode()), (b"<", b"|"), (b"|", b">")]
+    special = ("<|end|>", "<|endless|>", "<|pad|>")
+    end, endless, pad = 259, 260, 261
+    because = "special tokens come after the merges, in the order given, one id each"
+    for text, want in [
+        (f"{word}{special[0]}{word}", [256, end, 256]),
+        (special[2] + special[0] * 2, [pad, end, end]),
+        (f"{special[1]}{a}", [endless, ord(a)]),
+        (f"<{a}", [ord("<"), ord(a)]),
+        (f"{word}{special[2]}", [256, pad]),
+    ]:
+        same(lab.encode(text, merges, special), want, because=f"{because} (text: {text!r})")
+    same(
+        lab.encode("<|end|>", merges),
+        [257, *b"end", 258],
+        because="a token that is not among `special` is text like any other",
+    )
+    same(
+        lab.encode(word + "<|end|>", merges, ["<|pad|>", "<|end|>"]),
+        [256, 260],
+        because="the id of a special token follows from its place in `special`",
+    )
+
+
+def test_whole_characters(lab, seed):
+    random_ = random.Random(seed)
+    text = "".join(random_.sample("éßλЖ中日猫🙂🎈", 6))
+    same(
+        lab.decode(list(text.encode()), []),
+        text,
+        because="a character may be spread over several tokens: join the bytes of all, then decode",
+    )
+    merges = [(b"\xc3", b"\xa9"), (b"t", b"h"), (b"th", b"\xc3\xa9")]
+    same(
+        lab.decode([258, 257, ord("e"), 260, 256, 259], merges, (END, "<|ß|>")),
+        f"théthe<|ß|>é{END}",
+        because="ids 256 and up are the merges in order, then the special tokens in order",
+    )
+    same(lab.decode([], merges), "", because="no ids, no text")
+    same(
+        lab.decode([ord("a"), 0xC3, ord("b")], []),
+        "a\ufffdb",
+        because="half a character becomes the replacement character: a model may well write one",
+    )
+
+
+def test_bad_ids(lab, seed):
+    merges, special = [(b"o", b"n"), (b"on", b"e")], (END,)
+    last = 256 + len(merges)
+    same(lab.decode([last, 257], merges, special), END + "one", because="these ids are all known")
+    for bad in (-1, last + 1, last + random.Random(seed).randint(2, 10**6), -last - 1):
+        refuses(
+            lambda bad=bad: lab.decode([ord("a"), bad], merges, special),
+            f"decode is to raise ValueError for the id {bad}: there are {last + 1} tokens, "
+            "numbered from 0.",
+        )
+
+
+def test_any_text(lab, seed):
+    random_ = random.Random(seed)
+    special = (END, "<|pad|>")
+    corpus = END.join(random_text(random_, "aabnst éλ", words=30) for _ in range(6))
+    merges = merges_in(lab.train_bpe(corpus, 256 + 40 + 2, special), 40)
+    for text in [corpus, *(unicode_text(random_) for _ in range(25))]:
+        ids = ids_in(lab.encode(text, merges, special), 256 + 42)
+        back = lab.decode(ids, merges, special)
+        same(back, text, because="what encode makes of a text, decode is to give back exactly")
+    ids = ids_in(lab.encode(corpus, merges, special), 256 + 42)
+    assert len(ids) < 0.75 * len(corpus.encode()), (
+        f"Your 40 merges turn {len(corpus.encode())} bytes of the training text into {len(ids)} "
+        "tokens: frequent pairs should save more than a quarter."
+    )
+    plain = corpus.replace(END, "\n")
+    agree(lab.encode(plain, merges), plain, merges)
+
+
+def merges_in(got: object, count: int, *, at_least: bool = False) -> Merges:
+    """What train_bpe returned, if it is `count` merges that can follow one another."""
+    assert isinstance(got, list), (
+        f"train_bpe is to return a list of pairs of bytes, not {type(got).__name__}."
+    )
+    known = {bytes([byte]) for byte in range(256)}
+    for number, pair in enumerate(got):
+        assert is_pair(pair), (
+            f"Merge {number} is {pair!r:.80}; it is to be a pair of bytes, such as (b't', b'h')."
+        )
+        left, right = pair
+        for token in (left, right):
+            assert token in known, (
+                f"Merge {number} joins {left!r} and {right!r}, but {token!r} is neither a single "
+                "byte nor made by an earlier merge."
+            )
+        assert left + right not in known, (
+            f"Merge {number} makes the token {left + right!r}, which an earlier merge has made: "
+            "was the earlier one applied to every word?"
+        )
+        known.add(left + right)
+    assert len(got) == count or (at_least and len(got) > count), (
+        f"train_bpe returned {len(got)} merges where {count} are due: the vocabulary is 256 bytes, "
+        "the special tokens and the merges, and it ends early only when no pair is left."
+    )
+    return [(left, right) for left, right in got]
+
+
+def is_pair(value: object) -> bool:
+    """Whether a value is two tokens."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    return all(isinstance(token, bytes) for token in value)
+
+
+def ids_in(got: object, size: int) -> list[int]:
+    """What encode returned, if it is a list of token ids below `size`."""
+    assert isinstance(got, list), f"encode is to return a list of ids, not {type(got).__name__}."
+    for number in got:
+        assert type(number) is int, f"An id is an int, not {number!r:.80}."
+        assert 0 <= number < size, f"The id {number} is outside the vocabulary of {size} tokens."
+    return got
+
+
+def refuses(call, sentence: str) -> None:
+    """Check that a call raises ValueError."""
+    try:
+        call()
+    except ValueError:
+        return
+    raise AssertionError(sentence)
+
+
+def recount(text: str, merges: Merges, special: tuple[str, ...] = ()) -> None:
+    """Check that each merge joins a pair that no other outnumbers, by counting them all again."""
+    for number, (merge, counts) in enumerate(zip(merges, rounds(text, merges, special))):  # noqa: B905
+        best = max(counts, key=counts.__getitem__)
+        assert counts[merge] == counts[best], (
+            f"Merge {number} joins {merge[0]!r} and {merge[1]!r}, which stand side by side at "
+            f"{counts[merge]} places by then; {best[0]!r} and {best[1]!r} do at {counts[best]}."
+        )
+
+
+def rounds(text: str, merges: Merges, special: tuple[str, ...] = ()):
+    """Yield how often each pair occurs before each merge in turn (`merges` may grow)."""
+    parts = re.split("|".join(map(re.escape, special)), text) if special else [text]
+    pieces = Counter(piece for part in parts for piece in re.findall(SPLIT, part))
+    words = {tuple(bytes([byte]) for byte in piece.encode()): n for piece, n in pieces.items()}
+    number = 0
+    while True:
+        counts: Counter[tuple[bytes, bytes]] = Counter()
+        for tokens, n in words.items():
+            for pair in pairwise(tokens):
+                counts[pair] += n
+        yield counts
+        if number == len(merges):
+            return
+        words = {joined(tokens, merges[number]): n for tokens, n in words.items()}
+        number += 1
+
+
+def joined(tokens: tuple[bytes, ...], pair: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+    """The tokens with each occurrence of the pair joined."""
+    result: list[bytes] = []
+    fresh = False  # whether the last token may still be the left half of a pair
+    for token in tokens:
+        if fresh and (result[-1], token) == pair:
+            result[-1] += token
+            fresh = False
+        else:
+            result.append(token)
+            fresh = True
+    return tuple(result)
+
+
+def train(text: str, count: int, random_: random.Random) -> Merges:
+    """Merges of an honest training that settles ties by chance."""
+    merges: Merges = []
+    for counts in rounds(text, merges):
+        if len(merges) == count:
+            break
+        most = max(counts.values())
+        merges.append(random_.choice([pair for pair, n in counts.items() if n == most]))
+    return merges
+
+
+def text_without_ties(random_: random.Random, count: int) -> tuple[str, int]:
+    """A text, and how many merges (up to `count`) can be learned from it before a tie."""
+    longest: tuple[int, str] = (0, "")
+    while longest[0] < count:
+        text = random_text(random_, "aabenst é", words=250)
+        merges: Merges = []
+        for counts in rounds(text, merges):
+            (best, most), (_, second) = counts.most_common(2)
+            if most == second or len(merges) == count:
+                break
+            merges.append(best)
+        longest = max(longest, (len(merges), text))
+    return longest[1], longest[0]
+
+
+def latin(piece: str) -> str:
+    """The UTF-8 bytes of a piece, each written as one character."""
+    return piece.encode().decode("latin-1")
+
+
+def agree(got: object, text: str, merges: Merges) -> None:
+    """Check ids against tiktoken and tokenizers, both built from the same merges."""
+    import tiktoken
+    from tokenizers import models
+
+    tokens = [bytes([byte]) for byte in range(256)] + [left + right for left, right in merges]
+    library = tiktoken.Encoding(
+        name="checked",
+        pat_str=TIKTOKEN_SPLIT,
+        mergeable_ranks={token: number for number, token in enumerate(tokens)},
+        special_tokens={},
+    )
+    same(got, library.encode(text), because=f"tiktoken, given your merges, says so of {text!r:.60}")
+    model = models.BPE(
+        vocab={token.decode("latin-1"): number for number, token in enumerate(tokens)},
+        merges=[(left.decode("latin-1"), right.decode("latin-1")) for left, right in merges],
+    )
+    pieces = re.findall(SPLIT, text)
+    want = [token.id for piece in pieces for token in model.tokenize(latin(piece))]
+    same(got, want, because="the tokenizers library, given the same merges, says so")
+
+
+def random_text(random_: random.Random, letters: str, *, words: int) -> str:
+    """Words over a few letters, some far more frequent than others, with runs of a letter."""
+    kinds = ["".join(random_.choices(letters, k=random_.randint(1, 7))) for _ in range(words // 4)]
+    kinds += [letter * random_.randint(2, 5) for letter in random_.sample(letters, 2)]
+    weights = [1 / (rank + 1) for rank in range(len(kinds))]
+    return " ".join(random_.choices(kinds, weights, k=words))
+
+
+def unicode_text(random_: random.Random) -> str:
+    """Any text: several scripts, emoji joined by ZWJ, combining marks, controls, special tokens."""
+    kinds = [
+        "abc xyz", "aab nst", "\r\n", "\0", "\n\n  ", "\u00a0\u2003", "e\u0301\u0323", "ﬁ½²Ⅷ٣",
+        "नमस्ते", "ไทย", "العربية", "עִבְרִית", "猫と犬", "한국어", "🙂", "👩\u200d🚀", "🇫🇷", "👍🏽",
+        "\ufeff", "\uffff", "\U0010ffff", "\ue000", "\x1c\x85", "'ll don't", "_x__y", "<|", "|>",
+        END, END + "<|pad|>", "<|en", chr(random_.randint(0x20, 0xD7FF)),
+    ]  # fmt: skip
+    return "".join(random_.choice(kinds) for _ in range(random_.randint(1, 14)))
