@@ -52,7 +52,9 @@ def test_plain_data_arrives_as_it_was_sent(value: Any) -> None:
     assert repr(type(got)) == repr(type(value))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool]
+)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 4), (2, 3, 4)])
 def test_tensors_arrive_to_the_bit(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     """Shape, dtype and every value survive, also of empty and zero-dimensional tensors."""
@@ -95,8 +97,24 @@ json_values = st.recursive(
         | st.fixed_dictionaries(
             {
                 "t": st.sampled_from(
-                    "tuple set dict bytes int float complex tensor array dtype device "
-                    "generator handle callback frozenset nonsense".split()
+                    [
+                        "tuple",
+                        "set",
+                        "dict",
+                        "bytes",
+                        "int",
+                        "float",
+                        "complex",
+                        "tensor",
+                        "array",
+                        "dtype",
+                        "device",
+                        "generator",
+                        "handle",
+                        "callback",
+                        "frozenset",
+                        "nonsense",
+                    ]
                 ),
                 "v": inner,
             }

@@ -158,9 +158,7 @@ def test_mask_shows_the_past(lab, rng):
         has(mask, (time, time), torch.bool, f"causal_mask({time})")
         for i, j in (~mask).tril().nonzero().tolist():
             which = "itself" if i == j else f"key {j}, which comes before it"
-            pytest.fail(
-                f"in causal_mask({time}), query {i} may not look at {which}", pytrace=False
-            )
+            pytest.fail(f"in causal_mask({time}), query {i} may not look at {which}", pytrace=False)
 
 
 def test_mask_continues_a_past(lab, rng):
@@ -376,8 +374,8 @@ def test_sees_nothing(lab, rng):
                 got,
                 torch.where(seen, want(*arguments, mask), 0.0),
                 atol=1e-9,
-                because=f"a query that may see nothing should have an all-zero {what}, "
-                "and the other queries their usual one",
+                because=f"the {what} of a query that may see nothing should be all zeros, "
+                "and that of every other query as usual",
             )
 
 

@@ -10,29 +10,31 @@ here without recursion, so that no input can overflow a stack.
 
 from __future__ import annotations
 
-import math
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llmpath.course.problems import Problem
+from llmpath.course.scalars import Surprise, plain, shown
+from llmpath.course.syntax import TOO_DEEP, explain
 
 if TYPE_CHECKING:
     import yaml
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MAX_PROBLEMS = 50
+# Stands in the path of a left-out value; no key can hold it.
+_REPEATED = "\0"
 
 KeyPath = tuple[str | int, ...]
 Data = str | int | float | bool | None | list[Any] | dict[str, Any]
 
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_DECIMAL_FRACTION = re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+][0-9]+)?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_TAGS = "tag:yaml.org,2002:"
+# Control characters, the two Unicode line ends that editors do not count, and non-characters.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,9 @@ def parse(source: bytes, name: str) -> Document:
     text = decode(source, name)
     if isinstance(text, Problem):
         return _unreadable(text)
-    if unprintable := _CONTROL.search(text):
+    if unprintable := _UNPRINTABLE.search(text):
         place = _place_of(text, unprintable.start())
-        shown = f"U+{ord(unprintable[0]):04X}"
-        message = f"The control character {shown} stands here."
+        message = f"The unprintable character U+{ord(unprintable[0]):04X} stands here."
         return _unreadable(Problem(name, place.line, place.column, message, "Delete it."))
     return _Builder(name, text).build()
 
@@ -116,11 +117,12 @@ def decode(source: bytes, name: str) -> str | Problem:
 
     Line endings stay as they are.
     """
+    source = source.removeprefix(codecs.BOM_UTF8)
     try:
-        return source.decode("utf-8-sig")
+        return source.decode("utf-8")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
-        column = len(source[: error.start].rpartition(b"\n")[2].decode("utf-8-sig", "replace")) + 1
+        column = len(source[: error.start].rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         byte = source[error.start]
         message = f"The file is not UTF-8: the byte 0x{byte:02x} cannot stand here."
         return Problem(name, line, column, message, "Save the file as UTF-8.")
@@ -144,18 +146,27 @@ def _place_of(text: str, offset: int) -> Place:
     return Place(before.count("\n") + 1, offset - before.rfind("\n"))
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The rest of the file cannot be made sense of."""
 
 
 @dataclass
 class _Frame:
-    """A list or mapping that is still open."""
+    """A list or mapping that is still open.
+
+    Attributes:
+        key: the key whose value comes next, in a mapping; None where a key comes next.
+        repeated: whether that key stood in the mapping before, so that its value is left out.
+    """
 
     container: list[Any] | dict[str, Any]
     path: KeyPath
     key: str | None = None
-    skipped: bool = False
+    repeated: bool = False
+
+    @property
+    def wants_key(self) -> bool:
+        return isinstance(self.container, dict) and self.key is None
 
 
 class _Builder:
@@ -164,27 +175,24 @@ class _Builder:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.text = text
-        self.data: Data = None
-        self.filled = False
+        self.roots: list[Data] = []
         self.frames: list[_Frame] = []
         self.values: dict[KeyPath, Place] = {}
         self.keys: dict[KeyPath, Place] = {}
         self.written: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
-        self.skipping = 0
 
     def build(self) -> Document:
         """Read all events."""
         try:
             self._read_events()
-            if not self.filled:
-                self._problem(Place(1, 1), "The file is empty.", "Write its keys and values.")
-                raise _Stop
-        except _Stop:
+            if not self.roots:
+                self._stop(Place(1, 1), "The file is empty.", "Write its keys and values.")
+        except _StopError:
             return Document(self.name, None, readable=False, problems=tuple(self.problems))
         return Document(
             self.name,
-            self.data,
+            self.roots[0],
             readable=True,
             values=self.values,
             keys=self.keys,
@@ -192,8 +200,14 @@ class _Builder:
             problems=tuple(self.problems),
         )
 
-    def _problem(self, place: Place, message: str, mend: str = "") -> None:
+    def _problem(self, place: Place, message: str, mend: str) -> None:
         self.problems.append(Problem(self.name, place.line, place.column, message, mend))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _StopError
+
+    def _stop(self, place: Place, message: str, mend: str) -> NoReturn:
+        self._problem(place, message, mend)
+        raise _StopError
 
     def _read_events(self) -> None:
         import yaml
@@ -208,111 +222,121 @@ class _Builder:
                 elif isinstance(event, yaml.NodeEvent):
                     self._node(event)
                 elif isinstance(event, yaml.CollectionEndEvent):
-                    self._close()
+                    self.frames.pop()
         except yaml.YAMLError as error:
-            self._problem(*_explain(error, self.text))
-            raise _Stop from None
+            line, column, message, mend = explain(error, self.text)
+            self._stop(Place(line, column), message, mend)
         finally:
             loader.dispose()
 
     def _document(self, event: yaml.DocumentStartEvent, count: int) -> None:
-        place = _mark(event.start_mark)
+        place = _mark(event)
         if count > 1:
-            self._problem(place, "A second document begins here.", "Delete the line `---`.")
-            raise _Stop
+            self._stop(place, "A second document begins here.", "Delete the line `---`.")
         if event.version or event.tags:
-            self._problem(Place(1, 1), "Course files have no `%` directives.", "Delete this line.")
+            self._problem(Place(1, 1), "Course files have no `%` directives.", "Delete the line.")
 
     def _node(self, event: yaml.NodeEvent) -> None:
         """Take in a scalar, or open a list or a mapping."""
         import yaml
 
-        place = _mark(event.start_mark)
-        if isinstance(event, yaml.AliasEvent):
-            message = f"`*{event.anchor}` is an alias, which course files do not have."
-            self._problem(place, message, "Write the value out.")
-            raise _Stop
-        if event.anchor is not None:
-            message = f"`&{event.anchor}` is an anchor, which course files do not have."
-            self._problem(place, message, "Delete it, and write the value out where it is used.")
-        opens = not isinstance(event, yaml.ScalarEvent)
-        if event.tag is not None and event.tag != "!":
-            self._problem(place, "Course files have no tags (`!…`).", "Delete the tag.")
-        if opens and len(self.frames) >= MAX_DEPTH:
-            message = f"This is nested more than {MAX_DEPTH} levels deep."
-            self._problem(place, message, "No course file needs that; close a bracket earlier.")
-            raise _Stop
-        if not opens:
-            self._scalar(event, place)
-        else:
-            self._open({} if isinstance(event, yaml.MappingStartEvent) else [], place)
-
-    def _scalar(self, event: yaml.ScalarEvent, place: Place) -> None:
+        self._refuse_references(event)
+        place = _mark(event)
         frame = self.frames[-1] if self.frames else None
-        if frame is not None and isinstance(frame.container, dict) and frame.key is None:
-            self._key(frame, event, place)
+        if isinstance(event, yaml.ScalarEvent):
+            if frame is not None and frame.wants_key:
+                self._key(frame, event, place)
+            else:
+                self._scalar(event, place)
             return
-        path = self._path()
-        if control := _CONTROL.search(event.value):
-            shown = f"U+{ord(control[0]):04X}"
-            self._problem(place, f"This text holds the control character {shown}.", "Delete it.")
-        self._put(self._resolve(event, place), path, place)
-        if event.implicit[0]:
-            self.written[path] = event.value
+        if frame is not None and frame.wants_key:
+            self._stop(place, "A list or mapping stands where a key belongs.", "Write a word.")
+        if len(self.frames) >= MAX_DEPTH:
+            self._stop(place, *TOO_DEEP)
+        container: list[Any] | dict[str, Any] = (
+            {} if isinstance(event, yaml.MappingStartEvent) else []
+        )
+        path = self._put(container, place)
+        self.frames.append(_Frame(container, path))
+
+    def _refuse_references(self, event: yaml.NodeEvent) -> None:
+        import yaml
+
+        place = _mark(event)
+        anchor = shown(event.anchor or "")
+        if isinstance(event, yaml.AliasEvent):
+            message = f"`*{anchor}` is an alias, which course files do not have."
+            self._stop(place, message, "Write the value out, or put it in quotes if it is text.")
+        if event.anchor is not None:
+            message = f"`&{anchor}` is an anchor, which course files do not have."
+            self._problem(place, message, "Delete it, and write the value out at each place.")
+        elif getattr(event, "tag", None) is not None:
+            self._problem(place, "Course files have no tags (`!…`).", "Delete the tag.")
 
     def _key(self, frame: _Frame, event: yaml.ScalarEvent, place: Place) -> None:
         key: str = event.value
-        if event.implicit[0] and key == "<<":
-            self._problem(place, "`<<` merges mappings, which course files do not do.", "Write the keys out.")
-            raise _Stop
+        name = shown(key)
+        unquoted = event.implicit[0]
+        if unquoted and key == "<<":
+            self._stop(
+                place, "`<<` merges mappings, which course files do not do.", "Write the keys out."
+            )
+        if unquoted and not isinstance(plain(key), str):
+            self._problem(
+                place, f"The key `{name}` is not text.", "Write a word, or put it in quotes."
+            )
+        self._refuse_unprintable(key, place)
         path = (*frame.path, key)
-        if event.implicit[0] and not isinstance(_plain(key), str):
-            message = f"The key `{_short(key)}` is not text."
-            self._problem(place, message, "Put it in quotes if it is meant as a name.")
         frame.key = key
-        frame.skipped = path in self.keys
-        if frame.skipped:
-            message = f"`{_short(key)}` stands here a second time; the first is on line {self.keys[path].line}."
+        frame.repeated = path in self.keys
+        if frame.repeated:
+            first = self.keys[path].line
+            message = f"`{name}` stands here a second time; the first is on line {first}."
             self._problem(place, message, "Keep one of the two.")
         else:
             self.keys[path] = place
 
-    def _resolve(self, event: yaml.ScalarEvent, place: Place) -> Data:
-        if not event.implicit[0]:
-            return str(event.value)
-        value = _plain(event.value)
-        if isinstance(value, _Surprise):
-            self._problem(place, value.message, value.mend)
-            return str(event.value)
-        return value
+    def _scalar(self, event: yaml.ScalarEvent, place: Place) -> None:
+        value: Data = str(event.value)
+        if event.implicit[0]:
+            meaning = plain(event.value)
+            if isinstance(meaning, Surprise):
+                self._problem(place, meaning.message, meaning.mend)
+            else:
+                value = meaning
+        self._refuse_unprintable(event.value, place)
+        path = self._put(value, place)
+        if event.implicit[0]:
+            self.written[path] = event.value
 
-    def _open(self, container: list[Any] | dict[str, Any], place: Place) -> None:
-        frame = self.frames[-1] if self.frames else None
-        if frame is not None and isinstance(frame.container, dict) and frame.key is None:
-            self._problem(place, "A list or mapping stands where a key belongs.", "Use a word as key.")
-            raise _Stop
-        path = self._path()
-        skipping = bool(self.skipping or (frame is not None and frame.skipped))
-        self._put(container, path, place)
-        self.skipping += skipping
-        self.frames.append(_Frame(container, path))
+    def _refuse_unprintable(self, text: str, place: Place) -> None:
+        if unprintable := _UNPRINTABLE.search(text):
+            code = f"U+{ord(unprintable[0]):04X}"
+            self._problem(place, f"This text holds the unprintable character {code}.", "Delete it.")
 
-    def _close(self) -> None:
-        self.frames.pop()
-        self.skipping = max(0, self.skipping - 1)
-
-    def _path(self) -> KeyPath:
+    def _put(self, value: Data, place: Place) -> KeyPath:
+        """Put a value where it belongs, and say where that is."""
         if not self.frames:
+            self.roots.append(value)
+            self.values[()] = place
             return ()
         frame = self.frames[-1]
-        last = len(frame.container) if isinstance(frame.container, list) else frame.key
-        return (*frame.path, last if last is not None else "")
+        if isinstance(frame.container, list):
+            path: KeyPath = (*frame.path, len(frame.container))
+            frame.container.append(value)
+        else:
+            assert frame.key is not None
+            # The second value of a key is read, for the problems in it, and left out.
+            path = (
+                (*frame.path, frame.key, _REPEATED) if frame.repeated else (*frame.path, frame.key)
+            )
+            if not frame.repeated:
+                frame.container[frame.key] = value
+            frame.key = None
+        self.values[path] = place
+        return path
 
-    def _put(self, value: Data, path: KeyPath, place: Place) -> None:
-        if not self.frames:
-            self.data = value
-            self.filled = True
-            self.values[()] = place
-            return
-        frame = self.frames[-1]
-        skipped = frame.skipped
+
+def _mark(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)

@@ -22,7 +22,12 @@ def raised(report: dict[str, Any]) -> dict[str, Any]:
         if isinstance(frame, dict)
     ][:20]
     kind, message = str(report.get("type", ""))[:200], str(report.get("message", ""))[:2000]
-    detail: dict[str, Any] = {"kind": "raised", "exception": kind, "summary": message, "frames": frames}
+    detail: dict[str, Any] = {
+        "kind": "raised",
+        "exception": kind,
+        "summary": message,
+        "frames": frames,
+    }
     if report.get("syntax") is True:
         detail["kind"] = "syntax"
     elif kind == "NotImplementedError" and frames:

@@ -124,6 +124,7 @@ class Worker:
 
             thread.configure(self._config["thread"])
         seed_everything(self._config["seed"])
+        require_python(self._file)
         self._module = import_file(self._file)
 
     def _seed(self, request: dict[str, Any], decoder: Decoder) -> None:
@@ -303,6 +304,14 @@ def _identical(before: Any, after: Any) -> bool:
     if torch is not None and isinstance(before, torch.Generator):
         return True
     return bool(before is after or before == after or before != before)
+
+
+def require_python(path: Path) -> None:
+    """Raise `SyntaxError` for a file that is no Python, whatever is the matter with it."""
+    try:
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except ValueError as error:  # before Python 3.12, NUL bytes; undecodable text
+        raise SyntaxError(str(error), (str(path), 1, None, "")) from None
 
 
 def import_file(path: Path) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmpath.ui.theme import symbols
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.padding import Padding
@@ -11,7 +12,6 @@ from rich.text import Text
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
-from llmpath.ui.theme import symbols
 
 # How many failed checks are explained in full; the rest keep their line in the list.
 EXPLAINED = 3
@@ -59,7 +59,9 @@ def _check_list(feedback: Feedback, console: Console) -> Padding:
         style = STYLES[check.status]
         points = Text(f"{check.points}/{check.max_points}", style=style)
         sign = Text(signs.get(check.status, marks.failed), style=style)
-        table.add_row(sign, Text(check.title, style=style if check.status != "passed" else ""), points)
+        table.add_row(
+            sign, Text(check.title, style=style if check.status != "passed" else ""), points
+        )
     return Padding(table, (1, 2))
 
 

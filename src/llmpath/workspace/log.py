@@ -259,5 +259,3 @@ def _free_name(path: Path) -> Path:
         count += 1
         candidate = path.with_name(f"{stem}-{count}{path.suffix}")
     return candidate
-
-

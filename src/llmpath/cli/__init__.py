@@ -1,0 +1,104 @@
+"""The command line: load, call, show, exit. The one error boundary is `run`.
+
+Command modules import what they need inside their functions, so that each command pays
+only for itself and none of them for torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from llmpath.cli import grading, labs, learning, progress, setup
+from llmpath.cli.state import State
+from llmpath.errors import LlmpathError
+
+app = typer.Typer(
+    name="llmpath",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (setup, learning, grading):
+    module.register(app)
+app.add_typer(labs.app, name="lab")
+app.add_typer(progress.app, name="progress")
+
+INTERRUPTED = 130
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from llmpath import __version__
+
+        typer.echo(f"llmpath {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", help="Your llmpath folder, if you are not in it."),
+    ] = None,
+    course: Annotated[
+        Path | None,
+        typer.Option("--course", help="Another course: a folder with curriculum/ and labs/."),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error of llmpath's own.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Learn large language models by writing one.
+
+    Begin with [bold]llmpath init[/] in an empty folder, then type [bold]llmpath next[/].
+    """
+    context.obj = State(workspace=workspace, course_root=course, debug=debug)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 not passed, 2 something is wrong with the request."""
+    debug = "--debug" in (arguments if arguments is not None else sys.argv)
+    try:
+        code = app(args=arguments, standalone_mode=False, prog_name="llmpath")
+    except LlmpathError as error:
+        if debug:
+            raise
+        _tell(error.message, error.hint)
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        _tell("Stopped.", "")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `llmpath list | head -1` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if debug:
+            raise
+        _tell(
+            f"llmpath itself failed: {type(error).__name__}: {error}",
+            "This is a fault of llmpath, not of yours. Type the command again with --debug before "
+            "its name to see where.",
+        )
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(message: str, hint: str) -> None:
+    from llmpath.ui.notice import problem
+
+    problem(message, hint)

@@ -1,0 +1,208 @@
+"""The solution regions of `lab.py`: what the learner writes, and what stands there instead.
+
+A region lies between the lines `### BEGIN SOLUTION` and `### END SOLUTION`, inside
+a function (or is all of a class). Words after `### BEGIN SOLUTION` become the
+learner's TODO line. Nothing here runs the code or reads a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmpath.course.models import Misconception
+from llmpath.course.problems import CourseError, Problem
+
+_BEGIN = re.compile(r"(?P<indent>[ \t]*)### BEGIN SOLUTION(?:[ \t]+(?P<words>.*\S))?[ \t]*")
+_END = re.compile(r"(?P<indent>[ \t]*)### END SOLUTION[ \t]*")
+_NEARLY = re.compile(r"#+[ \t]*(begin|end)[ \t_-]*solution", re.IGNORECASE)
+_DEFAULT_WORDS = "write this part"
+_MARKERS = "Write the markers `### BEGIN SOLUTION` and `### END SOLUTION`, each on its own line."
+
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of `lab.py` that the learner writes.
+
+    Attributes:
+        start: the line of its BEGIN marker, counted from 1.
+        end: the line of its END marker.
+        words: what the TODO line tells the learner. Empty where nothing is said.
+        name: the function or class that it lies in, such as `Tokenizer.encode`.
+        whole_class: whether it is the body of a class rather than part of a function.
+        indent: the white space before its markers.
+        body: the text between its markers, line endings included.
+    """
+
+    start: int
+    end: int
+    words: str
+    name: str
+    whole_class: bool
+    indent: str
+    body: str
+
+
+def regions(source: str, name: str = "lab.py") -> tuple[Region, ...]:
+    """The solution regions of a lab file, in order.
+
+    Args:
+        source: the text of `lab.py`. Line endings may be of any kind.
+        name: how problems name the file.
+
+    Raises:
+        CourseError: the file is not Python, has no region, or has markers that do not
+            match, are nested, hold no code or lie outside functions. All are named.
+    """
+    lines = _lines(source)
+    pairs, problems = _pairs(lines, name)
+    if problems:
+        raise CourseError(problems, "The lab file")
+    scopes = list(_scopes(_parse(source, name)))
+    found: list[Region] = []
+    for begin, end in pairs:
+        region = _region(lines, scopes, begin, end, name)
+        if isinstance(region, Problem):
+            problems.append(region)
+        else:
+            found.append(region)
+    if not pairs:
+        problems.append(Problem(name, 0, 0, "The file marks no solution region.", _MARKERS))
+    if problems:
+        raise CourseError(problems, "The lab file")
+    return tuple(found)
+
+
+def starter(source: str, name: str = "lab.py") -> str:
+    """What the learner is given: the lab file with a TODO in place of each region.
+
+    Raises:
+        CourseError: as `regions` does, or what is left is not Python.
+    """
+    found = regions(source, name)
+    lines = _lines(source)
+    for region in reversed(found):
+        lines[region.start - 1 : region.end] = _placeholder(region, lines[region.start - 1])
+    text = "".join(lines)
+    error = _syntax_error(text)
+    if error is not None:
+        message = f"Without its solution regions the file is not Python: {error.msg}."
+        mend = "Let each region hold whole statements, and all of those that belong together."
+        raise CourseError([Problem(name, found[0].start, 0, message, mend)], "The lab file")
+    return text
+
+
+def misconceive(source: str, misconception: Misconception, name: str = "lab.py") -> str:
+    """The lab file with one known mistake in it.
+
+    Raises:
+        CourseError: the text to replace does not occur exactly once.
+    """
+    newline = "\r\n" if "\r\n" in source else "\n"
+    old, new = (
+        text.replace("\r\n", "\n").replace("\n", newline)
+        for text in (misconception.replace, misconception.with_)
+    )
+    count = source.count(old)
+    if count != 1:
+        times = "nowhere" if count == 0 else f"{count} times"
+        message = f"The text that {misconception.id} replaces stands {times} in the file."
+        mend = "Copy a piece of the file that occurs exactly once."
+        raise CourseError([Problem(name, 0, 0, message, mend)], "The lab file")
+    return source.replace(old, new)
+
+
+def _lines(source: str) -> list[str]:
+    """The lines of a source as Python counts them, each with its own line ending."""
+    return list(io.StringIO(source, newline=""))
+
+
+def _parse(source: str, name: str) -> ast.Module:
+    error = _syntax_error(source)
+    if error is not None:
+        message = f"This is not Python: {error.msg}."
+        problem = Problem(name, error.lineno or 0, error.offset or 0, message, "Correct the code.")
+        raise CourseError([problem], "The lab file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+def _syntax_error(source: str) -> SyntaxError | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(source, "lab.py", "exec", dont_inherit=True)
+        except SyntaxError as error:
+            return error
+        except (ValueError, RecursionError, MemoryError) as error:
+            return SyntaxError(str(error) or "it is nested too deeply")
+    return None
+
+
+def _pairs(lines: list[str], name: str) -> tuple[list[tuple[int, int]], list[Problem]]:
+    """The line numbers of matching markers, and what is wrong with the others."""
+    pairs: list[tuple[int, int]] = []
+    problems: list[Problem] = []
+    opened = 0
+    for number, line in enumerate(lines, start=1):
+        text = line.rstrip("\r\n")
+        if _BEGIN.fullmatch(text):
+            if opened:
+                message = f"A solution region begins inside the one that begins on line {opened}."
+                problems.append(Problem(name, number, 0, message, "Close that one first."))
+            opened = number
+        elif _END.fullmatch(text):
+            if opened:
+                pairs.append((opened, number))
+            else:
+                message = "A solution region ends here, but none began."
+                problems.append(Problem(name, number, 0, message, _MARKERS))
+            opened = 0
+        elif _NEARLY.search(text):
+            message = "This looks like a marker of a solution region, but is not one."
+            problems.append(Problem(name, number, 0, message, _MARKERS))
+    if opened:
+        message = "The solution region that begins here never ends."
+        problems.append(Problem(name, opened, 0, message, "Close it with `### END SOLUTION`."))
+    return pairs, problems
+
+
+def _scopes(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, _Scope]]:
+    """Every function and class with its qualified name, outer before inner."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _Scope):
+            name = prefix + child.name
+            yield name, child
+            yield from _scopes(child, name + ".")
+        else:
+            yield from _scopes(child, prefix)
+
+
+def _region(
+    lines: list[str], scopes: list[tuple[str, _Scope]], begin: int, end: int, name: str
+) -> Region | Problem:
+    opening = _BEGIN.fullmatch(lines[begin - 1].rstrip("\r\n"))
+    closing = _END.fullmatch(lines[end - 1].rstrip("\r\n"))
+    assert opening is not None
+    assert closing is not None
+    indent = opening["indent"]
+    if closing["indent"] != indent:
+        mend = f"Indent it as on line {begin}."
+        return Problem(name, end, 0, "This marker is indented differently from its BEGIN.", mend)
+    around = [
+        (qualified, scope, inside)
+        for qualified, scope in scopes
+        if (inside := [part for part in scope.body if begin < part.lineno < end])
+        or _surrounds(scope, begin, end)
+    ]
+    if not around:
+        return _homeless(lines, begin, end, name)
+    qualified, scope, inside = around[-1]
+    return Region(begin, end, opening["words"] or "", qualified, False, indent, "")
