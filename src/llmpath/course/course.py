@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from llmpath.course.models import Lab, Step
+from llmpath.course.models import Lab, Step, Topic
 from llmpath.errors import LlmpathError
 
 
@@ -32,7 +32,8 @@ class Course:
     Attributes:
         root: the folder that holds `curriculum/` and `labs/`.
         version: the course's version, for reports and upgrades.
-        labs: every lab that a step names, by id.
+        labs: every lab that a step names, by id, in the order of the path.
+        topics: the syllabus, in its order; empty where the course has none.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Course:
     version: str
     stages: tuple[Stage, ...]
     labs: Mapping[str, Lab]
+    topics: tuple[Topic, ...] = ()
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Id = Annotated[
     str,
@@ -19,8 +19,13 @@ Id = Annotated[
         description="lower-case words joined by hyphens; never changes once released",
     ),
 ]
-Line = Annotated[str, Field(min_length=1, max_length=300)]
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\r\n]*$"),
+    Field(description="text on one line"),
+]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Model(BaseModel):
@@ -48,8 +53,8 @@ class Limits(Model):
         output_kb: how much of what the learner's code prints is kept, in KiB.
     """
 
-    seconds: Annotated[float, Field(gt=0, le=3600, strict=False)] = 60.0
-    check_seconds: Annotated[float, Field(gt=0, le=3600, strict=False)] = 10.0
+    seconds: Seconds = 60.0
+    check_seconds: Seconds = 10.0
     memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 2048
     output_kb: Annotated[int, Field(ge=1, le=65_536)] = 64
 
@@ -62,7 +67,7 @@ class Check(Model):
     points: Annotated[int, Field(ge=1, le=100)] = 1
     hint: Text | None = None
     needs: Annotated[tuple[Id, ...], Field(strict=False)] = ()
-    seconds: Annotated[float, Field(gt=0, le=3600, strict=False)] | None = None
+    seconds: Seconds | None = None
 
     @property
     def function(self) -> str:
@@ -99,7 +104,14 @@ class Lab(Model):
 
     id: Id
     title: Line
-    file: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.py$", max_length=60)]
+    file: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]*\.py$",
+            max_length=60,
+            description="the name of a Python file in lower case, such as attention.py",
+        ),
+    ]
     uses: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     needs: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     makes: Annotated[tuple[Id, ...], Field(strict=False)] = ()
@@ -124,7 +136,14 @@ class Step(Model):
     requires: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     goals: Annotated[tuple[Line, ...], Field(strict=False, min_length=1)]
     topics: Annotated[tuple[Id, ...], Field(strict=False)] = ()
-    lesson: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.md$", max_length=80)]
+    lesson: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]+\.md$",
+            max_length=80,
+            description="the name of a Markdown file beside the step, such as attention.md",
+        ),
+    ]
     lab: Id | None = None
     quiz: Annotated[tuple[Question, ...], Field(strict=False)] = ()
 
@@ -142,5 +161,25 @@ class PathFile(Model):
     """`path.yaml`: the course's name, its version and its stages, in order."""
 
     title: Line
-    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+    version: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9]+(\.[0-9]+)*$",
+            description='numbers with dots between them, in quotes, such as "1.2"',
+        ),
+    ]
     stages: Annotated[tuple[StageEntry, ...], Field(strict=False, min_length=1)]
+
+
+class Topic(Model):
+    """One topic of the syllabus: what some step of the path must teach."""
+
+    id: Id
+    title: Line
+    stage: Id
+
+
+class TopicsFile(Model):
+    """`topics.yaml`: everything that the path must teach, by stage."""
+
+    topics: Annotated[tuple[Topic, ...], Field(strict=False, min_length=1)]

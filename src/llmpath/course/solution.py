@@ -24,6 +24,8 @@ _DEFAULT_WORDS = "write this part"
 _MARKERS = "Write the markers `### BEGIN SOLUTION` and `### END SOLUTION`, each on its own line."
 
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+# A line, what is wrong there, and the mend.
+_Flaw = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,20 @@ class Region:
     body: str
 
 
+@dataclass(frozen=True)
+class _Statement:
+    """A statement, and the innermost function or class around it (None: the module)."""
+
+    node: ast.stmt
+    scope: _Scope | None
+    name: str
+
+    @property
+    def line(self) -> int:
+        decorators = self.node.decorator_list if isinstance(self.node, _Scope) else []
+        return min([self.node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
 def regions(source: str, name: str = "lab.py") -> tuple[Region, ...]:
     """The solution regions of a lab file, in order.
 
@@ -64,14 +80,15 @@ def regions(source: str, name: str = "lab.py") -> tuple[Region, ...]:
     pairs, problems = _pairs(lines, name)
     if problems:
         raise CourseError(problems, "The lab file")
-    scopes = list(_scopes(_parse(source, name)))
+    statements = sorted(_statements(_parse(source, name)), key=lambda statement: statement.line)
     found: list[Region] = []
-    for begin, end in pairs:
-        region = _region(lines, scopes, begin, end, name)
-        if isinstance(region, Problem):
-            problems.append(region)
-        else:
+    for pair in pairs:
+        region = _region(lines, statements, pair)
+        if isinstance(region, Region):
             found.append(region)
+        else:
+            line, message, mend = region
+            problems.append(Problem(name, line, 0, message, mend))
     if not pairs:
         problems.append(Problem(name, 0, 0, "The file marks no solution region.", _MARKERS))
     if problems:
@@ -174,35 +191,88 @@ def _pairs(lines: list[str], name: str) -> tuple[list[tuple[int, int]], list[Pro
     return pairs, problems
 
 
-def _scopes(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, _Scope]]:
-    """Every function and class with its qualified name, outer before inner."""
+def _statements(node: ast.AST, scope: _Scope | None = None, name: str = "") -> Iterator[_Statement]:
+    """Every statement with the function or class that it stands in, outer before inner."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue
+        if isinstance(child, ast.stmt):
+            yield _Statement(child, scope, name)
         if isinstance(child, _Scope):
-            name = prefix + child.name
-            yield name, child
-            yield from _scopes(child, name + ".")
+            inner = f"{name}.{child.name}" if name else child.name
+            yield from _statements(child, child, inner)
         else:
-            yield from _scopes(child, prefix)
+            yield from _statements(child, scope, name)
 
 
 def _region(
-    lines: list[str], scopes: list[tuple[str, _Scope]], begin: int, end: int, name: str
-) -> Region | Problem:
+    lines: list[str], statements: list[_Statement], pair: tuple[int, int]
+) -> Region | _Flaw:
+    """The region between two markers, or what is wrong with it."""
+    begin, end = pair
     opening = _BEGIN.fullmatch(lines[begin - 1].rstrip("\r\n"))
     closing = _END.fullmatch(lines[end - 1].rstrip("\r\n"))
     assert opening is not None
     assert closing is not None
     indent = opening["indent"]
     if closing["indent"] != indent:
-        mend = f"Indent it as on line {begin}."
-        return Problem(name, end, 0, "This marker is indented differently from its BEGIN.", mend)
-    around = [
-        (qualified, scope, inside)
-        for qualified, scope in scopes
-        if (inside := [part for part in scope.body if begin < part.lineno < end])
-        or _surrounds(scope, begin, end)
-    ]
-    if not around:
-        return _homeless(lines, begin, end, name)
-    qualified, scope, inside = around[-1]
-    return Region(begin, end, opening["words"] or "", qualified, False, indent, "")
+        return end, f"This marker is not indented as its BEGIN on line {begin}.", "Line them up."
+    inside = [statement for statement in statements if begin < statement.line < end]
+    flaw = _flaw(inside, pair, len(indent))
+    if flaw is not None:
+        return flaw
+    first = inside[0]
+    whole_class = isinstance(first.scope, ast.ClassDef)
+    if whole_class and not _fills(first.scope, pair):
+        message = f"This solution region is a part of the class {first.name}."
+        return (
+            begin,
+            message,
+            "Put it inside a method, or around all of the class after its docstring.",
+        )
+    body = "".join(lines[begin : end - 1])
+    return Region(begin, end, opening["words"] or "", first.name, whole_class, indent, body)
+
+
+def _flaw(inside: list[_Statement], pair: tuple[int, int], indent: int) -> _Flaw | None:
+    begin, end = pair
+    if all(_says_nothing(statement.node) for statement in inside):
+        message = "This solution region holds no code."
+        return begin, message, "Put the markers around what the learner is to write."
+    for statement in inside:
+        if statement.node.col_offset < indent:
+            message = "This line is indented less than the region's markers."
+            return statement.line, message, "End the region before it, or move the markers out."
+        if (statement.node.end_lineno or 0) > end:
+            return (
+                end,
+                "The solution region ends inside a statement.",
+                "End it after the statement.",
+            )
+    if inside[0].scope is None:
+        message = (
+            "This solution region lies outside functions, so importing the starter would fail."
+        )
+        return begin, message, "Put it inside a function."
+    return None
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.Pass)
+
+
+def _fills(scope: _Scope | None, pair: tuple[int, int]) -> bool:
+    """Whether a region holds all of a class but its docstring."""
+    body = scope.body if scope is not None else []
+    return all(pair[0] < node.lineno < pair[1] or _says_nothing(node) for node in body)
+
+
+def _placeholder(region: Region, marker: str) -> list[str]:
+    """What stands in the starter instead of a region, with the line ending of its marker."""
+    ending = marker[len(marker.rstrip("\r\n")) :] or "\n"
+    lines = [f"# TODO: {region.words or _DEFAULT_WORDS}", "raise NotImplementedError"]
+    if region.whole_class:
+        lines[1:] = ["def __init__(self, *args, **kwargs):", "    raise NotImplementedError"]
+    return [region.indent + line + ending for line in lines]

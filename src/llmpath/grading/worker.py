@@ -348,8 +348,9 @@ def explain(error: BaseException, folder: Path) -> dict[str, Any]:
         "message": _message(error),
         "frames": _frames(error.__traceback__, folder),
     }
-    if isinstance(error, SyntaxError) and error.filename:
-        report["frames"].append(_frame(error.filename, error.lineno or 0, "", error.text or ""))
+    if isinstance(error, SyntaxError):
+        file, line = error.filename or "", error.lineno or 1
+        report["frames"] += [_frame(file, line, "", error.text or "")] if file else []
         report["syntax"] = True
     return report
 

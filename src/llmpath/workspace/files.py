@@ -42,6 +42,23 @@ class Staged:
             self.temporary.unlink()
 
 
+@dataclass(frozen=True)
+class Removal:
+    """A file that is about to go; committed and discarded as `Staged` is."""
+
+    target: Path
+
+    def commit(self) -> None:
+        """Remove the file, if it is still there."""
+        try:
+            self.target.unlink(missing_ok=True)
+        except OSError as error:
+            raise failure(error, self.target, "removed") from error
+
+    def discard(self) -> None:
+        """Let the file stand."""
+
+
 def stage(path: Path, content: bytes) -> Staged:
     """Write `content` beside `path`, ready to take its place.
 
@@ -148,7 +165,8 @@ def _mode_of(target: Path) -> int | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         stream.flush()

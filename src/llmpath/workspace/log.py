@@ -144,6 +144,10 @@ class Log:
             return self._set_aside(str(error))
         if code == sqlite3.SQLITE_CANTOPEN and not os.path.lexists(self.path):
             return self._missing()
+        if not self.path.is_file() or not os.access(self.path, os.R_OK):
+            return LlmpathError(
+                f"{self.path} cannot be read as a file.", "Mend its permissions, or move it away."
+            )
         if code == sqlite3.SQLITE_BUSY:
             return LlmpathError(
                 f"{self.path} has been held by another process for {_BUSY_SECONDS:.0f} seconds.",

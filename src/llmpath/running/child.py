@@ -1,0 +1,185 @@
+"""The process in which an experiment runs: `python -P -m llmpath.running.child`.
+
+Reads one request from its standard input, imports the learner's file and the lab's
+`experiment.py`, and calls `experiment(lab, run)`. Events go to the pipe that was
+descriptor 1; whatever is printed goes to descriptor 2. Imports neither torch nor anything
+else that a lab does not ask for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import random
+import signal
+import sys
+import threading
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from llmpath.labkit import thread
+from llmpath.labkit.channel import Channel
+from llmpath.labkit.run import DeviceError, Run
+from llmpath.running.failure import Explainer
+
+
+def main() -> int:
+    """Serve one request; the exit code is 0 for a finished experiment."""
+    reading, writing = _take_pipes()
+    channel = Channel(writing)
+    with open(reading, "rb", buffering=0, closefd=False) as pipe:
+        line = pipe.readline()
+    _end_with_parent(reading)
+    _listen_for_interrupt()
+    request: dict[str, Any] = json.loads(line)
+    explainer = Explainer(request)
+    try:
+        _experiment(request, channel)
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:  # learner code may raise anything, SystemExit included
+        with contextlib.suppress(KeyboardInterrupt):
+            channel.send("failed", explainer.explain(error))
+        return 1
+    finally:
+        _flush()
+    return 0
+
+
+def _experiment(request: dict[str, Any], channel: Channel) -> None:
+    thread.configure(request["thread"])
+    random.seed(request["seed"])
+    learner_file = Path(request["learner_file"])
+    lab = load(learner_file, free_name(learner_file.stem))
+    experiment = load(Path(request["lab_folder"]) / "experiment.py", "llmpath_experiment")
+    run = Run(
+        channel.send,
+        folder=Path(request["run_folder"]),
+        device=request["device"],
+        scale=request["scale"],
+        seed=request["seed"],
+    )
+    seed_everything(request["seed"])
+    channel.send("started", _started(request, run))
+    experiment.experiment(lab, run)
+
+
+def _started(request: dict[str, Any], run: Run) -> dict[str, Any]:
+    torch = sys.modules.get("torch")
+    asked = request["device"] not in ("auto", "cpu")
+    return {
+        "lab": request["lab"],
+        "device": str(run.device) if torch or asked else None,
+        "scale": request["scale"],
+        "seed": request["seed"],
+        "torch": str(torch.__version__) if torch else None,
+    }
+
+
+class _AlwaysFresh(SourceFileLoader):
+    """Compiles the file as it is now, and leaves no compiled file beside it.
+
+    The cache of Python goes by size and by whole seconds: a learner who saves twice within
+    one would be shown their older code.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def load(path: Path, name: str) -> ModuleType:
+    """Import one file under a name, from nowhere but its path."""
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=_AlwaysFresh(name, str(path))
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_name(stem: str) -> str:
+    """`stem`, unless an installed module is called so and would be hidden by it."""
+    taken = stem in sys.modules or stem in sys.stdlib_module_names
+    return f"lab_{stem}" if taken or importlib.util.find_spec(stem) else stem
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch, those that are in use."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        import numpy
+
+        numpy.random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def _take_pipes() -> tuple[int, int]:
+    """Take the pipes away from the standard descriptors, and give those to the learner."""
+    reading, writing = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
+    sys.stdout = open(  # noqa: SIM115
+        1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+    )
+    return reading, writing
+
+
+def _end_with_parent(reading: int) -> None:
+    """End this process and its group as soon as the other end of `reading` is gone."""
+    if sys.platform == "linux":
+        _signal_on_close(reading)
+
+    def watch() -> None:
+        while os.read(reading, 4096):
+            pass
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _signal_on_close(reading: int) -> None:
+    """Have the kernel send SIGIO, which ends a process, to the group.
+
+    A thread cannot notice while other code keeps the interpreter's lock, such as a regular
+    expression that goes astray.
+    """
+    import fcntl
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(reading, fcntl.F_SETOWN, -os.getpgrp())
+    flags = fcntl.fcntl(reading, fcntl.F_GETFL)
+    fcntl.fcntl(reading, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _listen_for_interrupt() -> None:
+    """Ctrl-C raises KeyboardInterrupt, even where the parent was told to ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGBREAK"):  # what a process group gets on Windows
+        signal.signal(signal.SIGBREAK, signal.default_int_handler)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""What is asked of a run: which lab, whose code, where, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Scale = Literal["micro", "mini", "gpu"]
+
+
+class RunRequest(BaseModel):
+    """One run of a lab's experiment.
+
+    Attributes:
+        lab: the lab's id.
+        lab_folder: the folder that holds `experiment.py`.
+        learner_file: the file whose code is run: the learner's, or the reference.
+        course_root: the folder of the course.
+        run_folder: an existing folder for what the run makes (see `folder.new_folder`).
+        reference: whether `learner_file` is the reference and not the learner's own.
+        thread: the file that stands for each earlier lab, for `earlier`.
+        course_version: the version of the course, to be kept with the result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lab: str
+    lab_folder: Path
+    learner_file: Path
+    course_root: Path
+    run_folder: Path
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    device: Device = "auto"
+    scale: Scale = "micro"
+    reference: bool = False
+    thread: dict[str, Path] = {}
+    course_version: str = ""
