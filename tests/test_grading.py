@@ -82,9 +82,8 @@ class Bench:
         """The report on one version of the learner's file."""
         file = self.folder.parent / "little.py"
         file.write_bytes(source if isinstance(source, bytes) else source.encode())
-        return self.grader.grade(
-            GradeRequest(lab=self.lab, folder=self.folder, file=file, seed=seed)
-        )
+        request = GradeRequest(lab=self.lab, folder=self.folder, file=file, seed=seed)
+        return self.grader.grade(request).report
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_merge_pairs(lab, seed):
 
 def test_first_merge(lab, seed):
     a, b, c, d, e, f, g, h = letters(seed, 8)
-    words = [a + b + c, d + a + b + c, a + b + c + "z", a + b + g, h + a + b, d + e, f + d]
+    words = [a + b + c, d + a + b + c, a + b + c + "zz", a + b + g, h + a + b, d + e, f + d]
     first(lab, words, (a, b), "this pair stands at 5 places, and every other at 3 or fewer")
 
 

@@ -16,7 +16,7 @@ Id = Annotated[
     Field(
         pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
         max_length=60,
-        description="lower-case words joined by hyphens; never changes once released",
+        description="lower-case words joined by hyphens, such as multi-head",
     ),
 ]
 Line = Annotated[

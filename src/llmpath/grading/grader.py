@@ -59,6 +59,14 @@ class GradeRequest:
     only: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Graded:
+    """A report, and the content of the file that it is about."""
+
+    report: GradeReport
+    source: bytes
+
+
 class Grader:
     """Grades one lab, any number of times; a context that ends its processes on exit.
 
@@ -81,7 +89,7 @@ class Grader:
     ) -> None:
         self._nursery.close()
 
-    def grade(self, request: GradeRequest) -> GradeReport:
+    def grade(self, request: GradeRequest) -> Graded:
         """Grade one file.
 
         Raises:
@@ -90,14 +98,15 @@ class Grader:
         source = _read(request.file)
         with tempfile.TemporaryDirectory(prefix="llmpath-", ignore_cleanup_errors=True) as scratch:
             try:
-                return _Grading(self._nursery, request, source, Path(scratch)).run()
+                report = _Grading(self._nursery, request, source, Path(scratch)).run()
             except ChildrenError as error:
                 raise LlmpathError(
                     f"The grading could not be started: {error}.", "llmpath doctor may say why."
                 ) from error
+        return Graded(report, source)
 
 
-def grade(request: GradeRequest, method: StartMethod | None = None) -> GradeReport:
+def grade(request: GradeRequest, method: StartMethod | None = None) -> Graded:
     """Grade one file once, in processes of its own."""
     _read(request.file)
     with Grader(request.folder, method) as grader:

@@ -15,16 +15,17 @@ class Channel:
 
     Args:
         descriptor: of the pipe.
+        began: when the run began, in seconds since the epoch; events count from there.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, began: float) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
-        self._began = time.monotonic()
+        self._began = began
 
     def send(self, event: str, fields: dict[str, Any]) -> None:
         """Send one event. Numbers that are not finite are sent as null."""
-        at = round(time.monotonic() - self._began, 4)
+        at = round(max(0.0, time.time() - self._began), 4)
         line = json.dumps({"event": event, "at": at, **portable(fields)}, allow_nan=False)
         data = line.encode() + b"\n"
         with self._lock:

@@ -23,19 +23,19 @@ from typing import Any
 
 from llmpath.labkit import thread
 from llmpath.labkit.channel import Channel
-from llmpath.labkit.run import DeviceError, Run
+from llmpath.labkit.run import Run
 from llmpath.running.failure import Explainer
 
 
 def main() -> int:
     """Serve one request; the exit code is 0 for a finished experiment."""
     reading, writing = _take_pipes()
-    channel = Channel(writing)
     with open(reading, "rb", buffering=0, closefd=False) as pipe:
         line = pipe.readline()
     _end_with_parent(reading)
     _listen_for_interrupt()
     request: dict[str, Any] = json.loads(line)
+    channel = Channel(writing, request["began"])
     explainer = Explainer(request)
     try:
         _experiment(request, channel)

@@ -47,18 +47,18 @@ def run(request: RunRequest) -> Generator[Event]:
 
 
 def _events(request: RunRequest) -> Generator[Event]:
-    began = time.monotonic()
+    began = time.time()
     ending = _Ending()
     with (
         RunFolder(request) as record,
-        Child("llmpath.running.child", _line(request), request.run_folder) as child,
+        Child("llmpath.running.child", _line(request, began), request.run_folder) as child,
         child.stopped_by_interrupt(),
     ):
         try:
             for message in child.messages():
                 if message is None:
                     continue
-                event = _event(message, time.monotonic() - began)
+                event = _event(message, time.time() - began)
                 ending.note(event)
                 record.keep(event)
                 yield event
@@ -71,13 +71,13 @@ def _events(request: RunRequest) -> Generator[Event]:
     yield ended
 
 
-def _line(request: RunRequest) -> bytes:
+def _line(request: RunRequest, began: float) -> bytes:
     """The child's input. Absolute paths, for the child works in the run folder."""
     values: dict[str, Any] = request.model_dump(mode="json")
     for key in ("lab_folder", "learner_file", "course_root", "run_folder"):
         values[key] = str(getattr(request, key).absolute())
     values["thread"] = {lab: str(path.absolute()) for lab, path in request.thread.items()}
-    return json.dumps(values).encode()
+    return json.dumps({**values, "began": began}).encode()
 
 
 def _event(message: Message, at: float) -> Event:
@@ -100,7 +100,7 @@ class _Ending:
         self._result |= isinstance(event, Result)
 
     def ended(self, child: Child, began: float, request: RunRequest) -> Ended:
-        seconds = time.monotonic() - began
+        seconds = time.time() - began
         return Ended(
             at=seconds,
             outcome=self._outcome(child),

@@ -138,3 +138,19 @@ def _output(output: str) -> Padding:
     left_out = f" (the last {len(kept)} of {len(lines)} lines)" if len(lines) > len(kept) else ""
     parts = [Text(f"Your code printed{left_out}:", style="muted"), Text("\n".join(kept))]
     return Padding(Group(*parts), (0, 2, 1, 2))
+
+
+def line(report: GradeReport, feedback: Feedback, console: Console, heading: str) -> Text:
+    """One grading in one line."""
+    return _heading(feedback, heading, console)
+
+
+def what_next(report: GradeReport, lab_id: str) -> Text:
+    """The command that fits the result, and how to repeat it."""
+    if report.passed:
+        rest = " goes on.  "
+        run = (f"llmpath lab run {lab_id}", "command")
+        return Text.assemble(("llmpath next", "command"), rest, run, " shows it at work.")
+    again = (f"llmpath grade {lab_id} --seed {report.seed}", "command")
+    hint = (f"llmpath hint {lab_id}", "command")
+    return Text.assemble(again, " draws the same inputs again.  ", hint, " helps.")

@@ -1,0 +1,125 @@
+"""`llmpath grade`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmpath.errors import LlmpathError
+
+if TYPE_CHECKING:
+    from llmpath.cli.state import State
+    from llmpath.course.models import Lab
+    from llmpath.grading.report import GradeReport
+    from llmpath.workspace import Workspace
+
+EXIT = {"passed": 0, "error": 2}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(grade)
+
+
+def grade(
+    context: typer.Context,
+    lab: Annotated[str | None, typer.Argument(help="The lab; the current one if left out.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Grade every lab.")] = False,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Grade this file; nothing is recorded.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Draw the same inputs again.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check your code for a lab, and record the result.
+
+    Exit code: 0 all checks passed, 1 not yet, 2 something is wrong with the request or the course.
+
+    Example: [bold]llmpath grade attention[/]
+    """
+    state: State = context.obj
+    if every and (lab is not None or file is not None):
+        raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
+    labs = list(state.course.labs.values()) if every else [state.lab(lab)]
+    workspace = _workspace(state, file)
+    reports = []
+    for each in labs:
+        report = _grade(state, each, file, workspace, seed)
+        reports.append(report)
+        if not as_json:
+            _show(state, each, report, brief=every)
+    if as_json:
+        data = [report.model_dump(mode="json") for report in reports]
+        typer.echo(json.dumps(data if every else data[0], indent=2, ensure_ascii=False))
+    raise typer.Exit(max(EXIT.get(report.status, 1) for report in reports))
+
+
+def _workspace(state: State, file: Path | None) -> Workspace | None:
+    """The learner's workspace; None if a file is graded outside of any."""
+    try:
+        return state.here
+    except LlmpathError:
+        if file is None or state.workspace is not None:
+            raise
+        return None
+
+
+def _grade(
+    state: State, lab: Lab, file: Path | None, workspace: Workspace | None, seed: int | None
+) -> GradeReport:
+    from llmpath.grading.grader import GradeRequest, grade
+    from llmpath.workspace.thread import sources
+
+    if file is None:
+        assert workspace is not None
+        path = workspace.file(state.course, lab)
+    else:
+        path = file
+    # Another's file stands on the reference: your own earlier labs are not theirs.
+    own = workspace if file is None else None
+    request = GradeRequest(
+        lab=lab,
+        folder=state.course.lab_folder(lab),
+        file=path,
+        thread={name: s.path for name, s in sources(state.course, lab, own).items()},
+        seed=seed,
+        course=state.course.version,
+    )
+    from llmpath.ui.theme import make_console
+
+    with make_console(stderr=True).status(f"Grading {path.name} …"):
+        graded = grade(request)
+    if file is None and workspace is not None and graded.report.status != "error":
+        _record(state, workspace, lab, graded.report, graded.source)
+    return graded.report
+
+
+def _record(
+    state: State, workspace: Workspace, lab: Lab, report: GradeReport, content: bytes
+) -> None:
+    workspace.record_grade(
+        state.course,
+        lab,
+        status=report.status,
+        points=report.points,
+        max_points=report.max_points,
+        failed=[check.id for check in report.checks if check.status != "passed"],
+        content=content,
+    )
+
+
+def _show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
+    from llmpath.feedback import feedback
+    from llmpath.ui import report as view
+
+    said = feedback(report, lab)
+    if brief:
+        state.console.print(view.line(report, said, state.console, lab.title))
+        return
+    state.console.print(view.render(report, said, state.console, lab.title))
+    state.console.print(view.what_next(report, lab.id))

@@ -1,0 +1,94 @@
+"""What every command begins with: the workspace, the course, the console. Loaded when asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmpath.errors import LlmpathError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from llmpath.course.course import Course
+    from llmpath.course.models import Lab
+    from llmpath.planner import Plan, StepState
+    from llmpath.workspace import Workspace
+
+
+@dataclass
+class State:
+    """The options before the command, and what they lead to.
+
+    Attributes:
+        workspace: the folder named by --workspace.
+        course_root: the folder named by --course.
+        debug: whether tracebacks are wanted.
+    """
+
+    workspace: Path | None = None
+    course_root: Path | None = None
+    debug: bool = False
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        from llmpath.ui.theme import make_console
+
+        return make_console()
+
+    @cached_property
+    def here(self) -> Workspace:
+        """The learner's workspace; an `LlmpathError` if there is none."""
+        from llmpath.workspace import find
+
+        return find(explicit=self.workspace)
+
+    @cached_property
+    def course(self) -> Course:
+        """The course: named, in the environment, remembered by the workspace, or bundled."""
+        from llmpath.course.loader import load
+        from llmpath.course.locate import VARIABLE, locate
+
+        named = self.course_root
+        if named is None and not os.environ.get(VARIABLE):
+            try:
+                named = self.here.course_root
+            except LlmpathError:
+                if self.workspace is not None:
+                    raise
+        return load(locate(named))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How every step stands."""
+        from llmpath.planner import plan
+
+        return plan(self.course, self.here.progress())
+
+    def step_state(self, step_id: str | None) -> StepState:
+        """The named step (by its own id or its lab's), or the current one."""
+        if step_id is not None:
+            by_lab = next((s for s in self.plan.states if s.step.lab == step_id), None)
+            return by_lab or self.plan.of(self.course.step(step_id))
+        if self.plan.current is not None:
+            return self.plan.current
+        if self.plan.skipped:
+            return self.plan.skipped[0]
+        return self.plan.states[-1]
+
+    def lab(self, lab_id: str | None) -> Lab:
+        """The named lab (by its own id or its step's), or the current step's."""
+        if lab_id is not None:
+            step = next((s for s in self.course.steps if s.id == lab_id and s.lab), None)
+            return self.course.lab(step.lab if step is not None and step.lab else lab_id)
+        step = self.step_state(None).step
+        if step.lab is None:
+            raise LlmpathError(
+                f"The current step, {step.title!r}, has no lab.",
+                "Name a lab, or type llmpath next. llmpath list shows them all.",
+            )
+        return self.course.lab(step.lab)
