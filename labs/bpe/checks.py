@@ -10,6 +10,8 @@ import random
 import re
 import string
 from collections import Counter
+from functools import partial
+from itertools import count as count_from
 from itertools import pairwise
 
 from llmpath.labkit.checks import same
@@ -26,33 +28,28 @@ Merges = list[tuple[bytes, bytes]]
 
 
 def test_merge_pairs(lab, seed):
+    a, b, c = (letter.encode() for letter in letters(seed, 3))
+    for tokens, pair, want, because in [
+        ([b, a, b, a, c], (b, a), [b + a, b + a, c], "both places join"),
+        ([a, a, a], (a, a), [a + a, a], "the first join uses the middle token up"),
+        ([a, b], (b, a), [a, b], "the order within a pair matters"),
+        ([], (a, b), [], "nothing is there to join"),
+        ([a + b, c, a, b, c], (a + b, c), [a + b + c, a, b, c], "a, b is not the one token ab"),
+    ]:
+        same(lab.merge_pair(tokens, pair), want, because=because)
     random_ = random.Random(seed)
-    a, b, c = (letter.encode() for letter in random_.sample(string.ascii_lowercase, 3))
-    same(lab.merge_pair([b, a, b, a, c], (b, a)), [b + a, b + a, c], because="both places join")
-    same(
-        lab.merge_pair([a, a, a], (a, a)),
-        [a + a, a],
-        because="the middle token is used up by the first join, so the last one stays alone",
-    )
-    same(lab.merge_pair([a, b], (b, a)), [a, b], because="the order within a pair matters")
-    same(lab.merge_pair([], (a, b)), [], because="nothing is there to join")
-    same(
-        lab.merge_pair([a + b, c, a, b, c], (a + b, c)),
-        [a + b + c, a, b, c],
-        because="the tokens of a pair are compared whole: a, b is not the token ab",
-    )
+    names = {a: "a", b + c: "b", c: "c", "é".encode(): "d"}
     for _ in range(20):
-        names = {a: "a", b + c: "b", c: "c", "é".encode(): "d"}
         tokens = random_.choices(list(names), k=random_.randint(2, 30))
         pair = (random_.choice(tokens), random_.choice(tokens))
         # One character for each token: then str.replace joins the same places.
         written = "".join(names[token] for token in tokens)
-        joined = written.replace(names[pair[0]] + names[pair[1]], "+")
+        written = written.replace(names[pair[0]] + names[pair[1]], "+")
         back = {name: token for token, name in names.items()} | {"+": b"".join(pair)}
         before = list(tokens)
         got = lab.merge_pair(tokens, pair)
-        want = [back[name] for name in joined]
-        same(got, want, because=f"the pair {pair} is to be joined in {before}")
+        because = f"the pair {pair} is to be joined in {before}"
+        same(got, [back[name] for name in written], because=because)
         same(tokens, before, because="merge_pair is to build a new list, and leave its input alone")
 
 
@@ -67,20 +64,17 @@ def test_builds_on_merges(lab, seed):
     words = [a + b + c, d + a + b + c, a + b + c + "z", f + a + b + c, a + b + g, h + a + b]
     text = numbered([*words, d + e, f + d + e, d + e + g])
     a, b, c, d, e = (letter.encode() for letter in (a, b, c, d, e))
-    same(
-        merges_in(lab.train_bpe(text, 259), 3),
-        [(a, b), (a + b, c), (d, e)],
-        because=f"in {text!r} these have 6, then 4, then 3 places: after each merge the words "
-        "are made of the new tokens, and all pairs are counted again",
+    because = (
+        f"in {text!r} these have 6, then 4, then 3 places: after each merge the words are made "
+        "of the new tokens, and all pairs are counted again"
     )
+    same(merges_in(lab.train_bpe(text, 259), 3), [(a, b), (a + b, c), (d, e)], because=because)
 
 
 def test_every_occurrence(lab, seed):
     a, b, c, d, e, f = letters(seed, 6)
     words = [a + b, a + b, c + d, a + b, c + d + e, a + b, f + c + d]
-    because = (
-        "a word that occurs 4 times gives this pair 4 places; the next best pair is in 3 words"
-    )
+    because = "a word that occurs 4 times gives this pair 4 places, and no other has more than 3"
     first(lab, words, (a, b), because)
 
 
@@ -94,7 +88,7 @@ def test_every_place(lab, seed):
 def test_words_stay_apart(lab, seed):
     words = framed_words(seed)
     text = ".".join(words)
-    left, right = merges_in(lab.train_bpe(text, 256 + 1), 1)[0]
+    left, right = merges_in(lab.train_bpe(text, 257), 1)[0]
     assert any((left + right).decode() in word for word in words), (
         f"train_bpe joined {left!r} and {right!r} in {text!r}, but no piece of pre_tokenize "
         "contains both side by side: count and join pairs within each piece alone."
@@ -105,14 +99,12 @@ def test_special_in_training(lab, seed):
     words = framed_words(seed)
     for special in ((END,), ("<|pad|>", words[-1][1] * 2)):
         text = special[-1].join(words)
-        vocab_size = 256 + len(special) + 1
-        left, right = merges_in(lab.train_bpe(text, vocab_size, special), 1, at_least=True)[0]
-        same(
-            left + right,
-            words[0][1:3].encode(),
-            because=f"in {text!r} this pair occurs most, once the special token "
-            f"{special[-1]!r} is left out and separates what stands around it",
+        got = merges_in(lab.train_bpe(text, 257 + len(special), special), 1, at_least=True)
+        because = (
+            f"in {text!r} this pair occurs most, once the special token {special[-1]!r} "
+            "is left out and keeps apart what stands around it"
         )
+        same(b"".join(got[0]), words[0][1:3].encode(), because=because)
 
 
 def test_most_frequent(lab, seed):
@@ -125,7 +117,8 @@ def test_most_frequent(lab, seed):
 def test_agrees_with_trainer(lab, seed):
     from tokenizers import Tokenizer, models, trainers
 
-    text, count = text_without_ties(random.Random(seed), 8)
+    count = 8
+    text = text_without_ties(random.Random(seed), count)
     trainer = trainers.BpeTrainer(
         vocab_size=256 + count,
         initial_alphabet=[chr(byte) for byte in range(256)],
@@ -142,15 +135,13 @@ def test_agrees_with_trainer(lab, seed):
 def test_vocabulary_size(lab, seed):
     text = random_text(random.Random(seed), string.ascii_lowercase, 60, 5)
     for special in ((), (END,), (END, "<|pad|>", "<|user|>")):
-        merges_in(lab.train_bpe(text, 256 + len(special) + 5, special), 5)
-        same(
-            lab.train_bpe(text, 256 + len(special), special),
-            [],
-            because="the bytes and the special tokens fill the vocabulary",
-        )
+        full = 256 + len(special)
+        merges_in(lab.train_bpe(text, full + 5, special), 5)
+        because = "the bytes and the special tokens fill the vocabulary"
+        same(lab.train_bpe(text, full, special), [], because=because)
         refuses(
-            lambda special=special: lab.train_bpe(text, 255 + len(special), special),
-            f"train_bpe is to raise ValueError: a vocabulary of {255 + len(special)} cannot hold "
+            partial(lab.train_bpe, text, full - 1, special),
+            f"train_bpe is to raise ValueError: a vocabulary of {full - 1} cannot hold "
             f"256 bytes and {len(special)} special tokens.",
         )
 
@@ -211,32 +202,21 @@ def test_special_in_encoding(lab, seed):
         (f"{word}{special[2]}", [256, pad]),
     ]:
         same(lab.encode(text, merges, special), want, because=f"{because} (text: {text!r})")
-    same(
-        lab.encode("<|end|>", merges),
-        [257, *b"end", 258],
-        because="a token that is not among `special` is text like any other",
-    )
-    same(
-        lab.encode(word + "<|end|>", merges, ["<|pad|>", "<|end|>"]),
-        [256, 260],
-        because="the id of a special token follows from its place in `special`",
-    )
+    because = "a token that is not among `special` is text like any other"
+    same(lab.encode("<|end|>", merges), [257, *b"end", 258], because=because)
+    because = "the id of a special token follows from its place in `special`"
+    same(lab.encode(word + "<|end|>", merges, ["<|pad|>", "<|end|>"]), [256, 260], because=because)
 
 
 def test_whole_characters(lab, seed):
     random_ = random.Random(seed)
     text = "".join(random_.sample("éßλЖ中日猫🙂🎈", 6))
-    same(
-        lab.decode(list(text.encode()), []),
-        text,
-        because="a character may be spread over several tokens: join the bytes of all, then decode",
-    )
+    because = "a character may be spread over several tokens: join the bytes of all, then decode"
+    same(lab.decode(list(text.encode()), []), text, because=because)
     merges = [(b"\xc3", b"\xa9"), (b"t", b"h"), (b"th", b"\xc3\xa9")]
-    same(
-        lab.decode([258, 257, ord("e"), 260, 256, 259], merges, (END, "<|ß|>")),
-        f"théthe<|ß|>é{END}",
-        because="ids 256 and up are the merges in order, then the special tokens in order",
-    )
+    got = lab.decode([258, 257, ord("e"), 260, 256, 259], merges, (END, "<|ß|>"))
+    because = "ids 256 and up are the merges in order, then the special tokens in order"
+    same(got, f"théthe<|ß|>é{END}", because=because)
     same(lab.decode([], merges), "", because="no ids, no text")
 
 
@@ -253,7 +233,7 @@ def test_bad_ids(lab, seed):
     same(lab.decode([last, 257], merges, special), END + "one", because="these ids are all known")
     for bad in (-1, last + 1, last + random.Random(seed).randint(2, 10**6), -last - 1):
         refuses(
-            lambda bad=bad: lab.decode([ord("a"), bad], merges, special),
+            partial(lab.decode, [ord("a"), bad], merges, special),
             f"decode is to raise ValueError for the id {bad}: there are {last + 1} tokens, "
             "numbered from 0.",
         )
@@ -294,7 +274,7 @@ def merges_in(got: object, count: int, *, at_least: bool = False) -> Merges:
     )
     known = {bytes([byte]) for byte in range(256)}
     for number, pair in enumerate(got):
-        assert is_pair(pair), (
+        assert isinstance(pair, (tuple, list)) and [type(half) for half in pair] == [bytes] * 2, (  # noqa: PT018
             f"Merge {number} is {pair!r:.80}; it is to be a pair of bytes, such as (b't', b'h')."
         )
         left, right = pair
@@ -315,13 +295,6 @@ def merges_in(got: object, count: int, *, at_least: bool = False) -> Merges:
     return [(left, right) for left, right in got]
 
 
-def is_pair(value: object) -> bool:
-    """Whether a value is two tokens."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        return False
-    return all(isinstance(token, bytes) for token in value)
-
-
 def ids_in(got: object, size: int) -> list[int]:
     """What encode returned, if it is a list of token ids below `size`."""
     assert isinstance(got, list), f"encode is to return a list of ids, not {type(got).__name__}."
@@ -340,9 +313,9 @@ def refuses(call, sentence: str) -> None:
     raise AssertionError(sentence)
 
 
-def recount(text: str, merges: Merges, special: tuple[str, ...] = ()) -> None:
+def recount(text: str, merges: Merges) -> None:
     """Check that each merge joins a pair that no other outnumbers, by counting them all again."""
-    for number, (merge, counts) in enumerate(zip(merges, rounds(text, merges, special))):  # noqa: B905
+    for number, (merge, counts) in enumerate(zip(merges, rounds(text, merges), strict=False)):
         best = max(counts, key=counts.__getitem__)
         assert counts[merge] == counts[best], (
             f"Merge {number} joins {merge[0]!r} and {merge[1]!r}, which stand side by side at "
@@ -350,13 +323,11 @@ def recount(text: str, merges: Merges, special: tuple[str, ...] = ()) -> None:
         )
 
 
-def rounds(text: str, merges: Merges, special: tuple[str, ...] = ()):
+def rounds(text: str, merges: Merges):
     """Yield how often each pair occurs before each merge in turn (`merges` may grow)."""
-    parts = re.split("|".join(map(re.escape, special)), text) if special else [text]
-    pieces = Counter(piece for part in parts for piece in re.findall(SPLIT, part))
+    pieces = Counter(re.findall(SPLIT, text))
     words = {tuple(bytes([byte]) for byte in piece.encode()): n for piece, n in pieces.items()}
-    number = 0
-    while True:
+    for number in count_from(0):
         counts: Counter[tuple[bytes, bytes]] = Counter()
         for tokens, n in words.items():
             for pair in pairwise(tokens):
@@ -365,7 +336,6 @@ def rounds(text: str, merges: Merges, special: tuple[str, ...] = ()):
         if number == len(merges):
             return
         words = {joined(tokens, merges[number]): n for tokens, n in words.items()}
-        number += 1
 
 
 def joined(tokens: tuple[bytes, ...], pair: tuple[bytes, bytes]) -> tuple[bytes, ...]:
@@ -393,19 +363,18 @@ def train(text: str, count: int, random_: random.Random) -> Merges:
     return merges
 
 
-def text_without_ties(random_: random.Random, count: int) -> tuple[str, int]:
-    """A text, and how many merges (up to `count`) can be learned from it before a tie."""
-    longest: tuple[int, str] = (0, "")
-    while longest[0] < count:
+def text_without_ties(random_: random.Random, count: int) -> str:
+    """A text whose first `count` merges are each more frequent than any other pair."""
+    while True:
         text = random_text(random_, "aéénst ", 250, count)
         merges: Merges = []
         for counts in rounds(text, merges):
+            if len(merges) == count:
+                return text
             (best, most), (_, second) = counts.most_common(2)
-            if most == second or len(merges) == count:
+            if most == second:
                 break
             merges.append(best)
-        longest = max(longest, (len(merges), text))
-    return longest[1], longest[0]
 
 
 def latin(piece: str) -> str:

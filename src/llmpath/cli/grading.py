@@ -52,7 +52,7 @@ def grade(
         report = _grade(state, each, file, workspace, seed)
         reports.append(report)
         if not as_json:
-            _show(state, each, report, brief=every)
+            show(state, each, report, brief=every)
     if as_json:
         data = [report.model_dump(mode="json") for report in reports]
         typer.echo(json.dumps(data if every else data[0], indent=2, ensure_ascii=False))
@@ -113,7 +113,8 @@ def _record(
     )
 
 
-def _show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
+def show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
+    """Print one report: in full, or as one line of many."""
     from llmpath.feedback import feedback
     from llmpath.ui import report as view
 
@@ -122,4 +123,4 @@ def _show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
         state.console.print(view.line(report, said, state.console, lab.title))
         return
     state.console.print(view.render(report, said, state.console, lab.title))
-    state.console.print(view.what_next(report, lab.id))
+    state.console.print(view.what_next(report, said, lab.id))

@@ -51,7 +51,7 @@ def next_(
     if current.progress.started and not skip:
         state.console.print(view.unfinished(current, state.console, _place(state, current)))
         return
-    _lesson(state, current, pager)
+    lesson(state, current, pager)
 
 
 def show(context: typer.Context, step: StepName = None, pager: Pager = False) -> None:
@@ -60,7 +60,7 @@ def show(context: typer.Context, step: StepName = None, pager: Pager = False) ->
     Example: [bold]llmpath show attention --pager[/]
     """
     state: State = context.obj
-    _lesson(state, state.step_state(step), pager)
+    lesson(state, state.step_state(step), pager)
 
 
 def list_(context: typer.Context, as_json: Json = False) -> None:
@@ -172,7 +172,8 @@ def _skip(state: State) -> StepState | None:
     return plan(state.course, state.here.progress()).current
 
 
-def _lesson(state: State, chosen: StepState, pager: bool) -> None:
+def lesson(state: State, chosen: StepState, pager: bool) -> None:
+    """Print the lesson of a step, and below it what to do."""
     from contextlib import nullcontext
 
     from llmpath.ui import step as view

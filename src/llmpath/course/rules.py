@@ -7,6 +7,7 @@ of a file that does not say its own part properly: that is a problem already.
 from __future__ import annotations
 
 import difflib
+import graphlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from llmpath.course.documents import Document, KeyPath
@@ -157,17 +158,20 @@ def _requirements(sources: Sources, order: Mapping[str, int]) -> Iterator[Proble
     valid = [source for source in sources.steps.values() if source.value is not None]
     names = {name for _, name in sources.steps}
     graph = {source.value.id: source.value.requires for source in valid if source.value}
-    circle = _cycle(graph)
+    circles = _circles(graph)
+    closing = {(circle[0], circle[1]): circle for circle in circles}
+    turning = {step for circle in circles for step in circle}
     for source in valid:
         assert source.value is not None
         step = source.value
         for index, required in enumerate(step.requires):
             place: KeyPath = ("requires", index)
             yield from _unknown(source.document, place, "step", required, names | set(graph))
-            if circle and (step.id, required) == (circle[0], circle[1]):
-                message = f"These steps require each other in a circle: {' → '.join(circle)}."
+            if (step.id, required) in closing:
+                circle = " → ".join(closing[step.id, required])
+                message = f"These steps require each other in a circle: {circle}."
                 yield source.document.problem(place, message, "Take one of the arrows out.")
-            elif not (step.id in circle and required in circle):
+            elif not {step.id, required} <= turning:
                 yield from _later(source.document, place, "requires", step.id, required, order)
 
 
@@ -179,26 +183,20 @@ def _later(
         yield document.problem(place, message, "Change their order in path.yaml.")
 
 
-def _cycle(graph: Mapping[str, Sequence[str]]) -> list[str]:
-    """The nodes of one cycle, the first again at the end; empty if there is none."""
-    finished: set[str] = set()
-    for start in graph:
-        trail = [start]
-        branches = [iter(graph[start])]
-        while trail:
-            if trail[-1] in finished:
-                following = None
-            else:
-                following = next(branches[-1], None)
-            if following is None:
-                finished.add(trail.pop())
-                branches.pop()
-            elif following in trail:
-                return [*trail[trail.index(following) :], following]
-            elif following in graph and following not in finished:
-                trail.append(following)
-                branches.append(iter(graph[following]))
-    return []
+def _circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Circles of requirements, each with its first step again at the end."""
+    left = {step: set(required) for step, required in graph.items()}
+    circles: list[list[str]] = []
+    while True:
+        try:
+            graphlib.TopologicalSorter(left).prepare()
+        except graphlib.CycleError as error:
+            # The sorter names each step before the one that requires it.
+            circle = list(reversed(error.args[1]))
+            circles.append(circle)
+            left = {step: left[step] for step in left if step not in circle}
+        else:
+            return circles
 
 
 def _belonging(sources: Sources) -> Iterator[Problem]:
@@ -310,11 +308,9 @@ def _misconceptions(document: Document, lab: Lab, code: str | None) -> Iterator[
         for position, failed in enumerate(misconception.fails):
             place = (*base, "fails", position)
             yield from _unknown(document, place, "check", failed, ids)
-            check = next((check for check in lab.checks if check.id == failed), None)
-            for needed in check.needs if check else ():
-                if needed in misconception.fails:
-                    message = f"`{failed}` is skipped, not failed, when `{needed}` fails."
-                    yield document.problem(place, message, "Take it out of `fails`.")
+            for needed in sorted(_needed(lab, failed) & set(misconception.fails)):
+                message = f"`{failed}` is skipped, not failed, when `{needed}` fails."
+                yield document.problem(place, message, "Take it out of `fails`.")
         if misconception.replace == misconception.with_:
             message = "This edit replaces a text by itself."
             yield document.problem((*base, "with"), message, "Write the mistake here.")
@@ -324,3 +320,12 @@ def _misconceptions(document: Document, lab: Lab, code: str | None) -> Iterator[
             message = f"This text stands {times} in lab.py."
             mend = "Copy a piece of lab.py that occurs exactly once."
             yield document.problem((*base, "replace"), message, mend)
+
+
+def _needed(lab: Lab, check_id: str) -> set[str]:
+    """The checks that a check needs, and those that they need; only what stands above counts."""
+    wanted = {check_id}
+    for check in reversed(lab.checks):
+        if check.id in wanted:
+            wanted |= set(check.needs)
+    return wanted - {check_id}

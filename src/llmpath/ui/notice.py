@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from llmpath.ui.theme import make_console, symbols
 from rich.text import Text
+
+from llmpath.ui.theme import make_console, symbols
+from llmpath.workspace import Change
 
 
 def problem(message: str, hint: str) -> None:
@@ -12,3 +14,17 @@ def problem(message: str, hint: str) -> None:
     console.print(Text.assemble((f"{symbols(console).failed} ", "bad"), message), soft_wrap=True)
     if hint:
         console.print(Text(f"  {hint}", style="muted"), soft_wrap=True)
+
+
+WORDS = {"reset": "the reset", "restore": "the replaced file", "skip": "the skipping"}
+WORDS |= {"unskip": "the return to it", "give-up": "the look at the solution"}
+
+
+def changed(change: Change) -> Text:
+    """What an undo or redo did."""
+    done = "Undone" if change.action == "undo" else "Done again"
+    text = Text(f"{done}: {WORDS.get(change.kind, change.kind)} of {change.step}.")
+    if change.file is not None:
+        now = "is as it was" if change.changed else "was so already"
+        text.append("\n").append(str(change.file), style="path").append(f" {now}.")
+    return text

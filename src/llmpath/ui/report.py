@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from llmpath.ui.theme import symbols
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.padding import Padding
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
+from llmpath.ui.theme import symbols
 
 # How many failed checks are explained in full; the rest keep their line in the list.
 EXPLAINED = 3
@@ -145,12 +145,13 @@ def line(report: GradeReport, feedback: Feedback, console: Console, heading: str
     return _heading(feedback, heading, console)
 
 
-def what_next(report: GradeReport, lab_id: str) -> Text:
-    """The command that fits the result, and how to repeat it."""
+def what_next(report: GradeReport, feedback: Feedback, lab_id: str) -> Text:
+    """The command that fits the result."""
     if report.passed:
-        rest = " goes on.  "
         run = (f"llmpath lab run {lab_id}", "command")
-        return Text.assemble(("llmpath next", "command"), rest, run, " shows it at work.")
-    again = (f"llmpath grade {lab_id} --seed {report.seed}", "command")
+        return Text.assemble(run, " shows it at work, ", ("llmpath next", "command"), " goes on.")
     hint = (f"llmpath hint {lab_id}", "command")
-    return Text.assemble(again, " draws the same inputs again.  ", hint, " helps.")
+    if feedback.problem is not None or feedback.unwritten:
+        return Text.assemble(hint, " helps.")
+    again = (f"llmpath grade {lab_id} --seed {report.seed}", "command")
+    return Text.assemble(again, " draws the same inputs again, ", hint, " helps.")

@@ -3,23 +3,22 @@
 Colours are mid-tones of the fixed 256-colour cube, chosen so that each keeps a contrast of
 at least 3.5 to 1 against both white and black; a terminal with fewer colours gets the nearest.
 `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb` are honoured by rich. Where the stream's encoding
-cannot carry a character, a readable stand-in is written and nothing fails.
+cannot carry a character, a readable stand-in is written (see `llmpath.ui.encoding`).
 
 It holds no text of its own and knows nothing of courses, lessons or gradings.
 """
 
 from __future__ import annotations
 
-import codecs
-import itertools
 import sys
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
 
 from rich.console import Console
 from rich.theme import Theme
+
+from llmpath.ui.encoding import write_anything
 
 BLUE = "color(32)"
 GREEN = "color(28)"
@@ -173,7 +172,7 @@ def make_console(
         force_terminal: say that the stream is (or is not) a terminal, rather than ask it.
     """
     stream = file if file is not None else (sys.stderr if stderr else sys.stdout)
-    _write_anything(stream)
+    write_anything(stream)
     return Console(
         theme=THEME,
         stderr=stderr,
@@ -192,66 +191,3 @@ def _printable(text: str, encoding: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def _write_anything(stream: object) -> None:
-    """Make a stream write stand-ins for what its encoding lacks, instead of raising."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is None:
-        return
-    # In UTF-8, surrogateescape gives file names back byte for byte; elsewhere it hides letters.
-    unicode_stream = "utf" in (getattr(stream, "encoding", "") or "").lower()
-    if not (unicode_stream and getattr(stream, "errors", "") == "surrogateescape"):
-        reconfigure(errors=STAND_INS)
-
-
-STAND_INS = "llmpath.stand-ins"
-# What a character's Unicode name or decomposition does not tell; `_stand_in` finds the rest.
-# Pairs of a character and its stand-in, where a low line is a space.
-_PAIRS = """
-✓ +   ✗ x   ○ o   ● *   • *   · *   ⋅ *   ∙ *   × x   ⊙ *   ∗ *   ⋆ *   ± +-   ÷ /
-– -   — -   − -   ‐ -   ‑ -   … ...   ⋯ ...   ‘ '   ’ '   “ "   ” "   ′ '   ″ "   € EUR
-─ -   ━ -   ═ =   │ |   ┃ |   ▌ |   ▍ |   █ #   ▓ #   ▒ :   ░ .   ‖ ||   ∣ |   ∥ ||
-≤ <=   ≥ >=   ≠ !=   ≈ ~=   ≡ ==   ∼ ~   ∝ prop._to   ∞ inf   ∈ in   ∉ not_in   ∀ for_all
-→ ->   ← <-   ⇒ =>   ↔ <->   ⇔ <=>   ↦ |->   ⟨ <   ⟩ >   ⌈ ceil(   ⌉ )   ⌊ floor(   ⌋ )
-√ sqrt_   ∛ cbrt_   ∑ sum_   ∏ prod_   ∫ integral_   ∂ d   ∇ grad_   ⊤ T
-""".split()
-KNOWN_STAND_INS: Mapping[str, str] = {
-    character: stand_in.replace("_", " ")
-    for character, stand_in in zip(_PAIRS[::2], _PAIRS[1::2], strict=True)
-}
-
-
-def _stand_in(character: str) -> str:
-    """A readable ASCII text for one character; `?` if there is none."""
-    known = KNOWN_STAND_INS.get(character)
-    if known is not None:
-        return known
-    name = unicodedata.name(character, "")
-    if name.startswith("BOX DRAWINGS"):
-        return "+"
-    if name.startswith("GREEK") and " LETTER " in name:
-        letter = name.split(" LETTER ")[1].split(" WITH ")[0].lower()
-        return letter.capitalize() if "CAPITAL" in name else letter
-    plain = unicodedata.normalize("NFKD", character).replace("−", "-").replace("⁄", "/")
-    ascii_only = plain.encode("ascii", "ignore").decode()
-    return ascii_only or ("" if unicodedata.combining(character) else "?")
-
-
-def _script(character: str) -> str:
-    """`_` for a subscript character, `^` for a superscript one, nothing for all others."""
-    form = unicodedata.decomposition(character).partition(" ")[0]
-    return {"<sub>": "_", "<super>": "^"}.get(form, "")
-
-
-def _replace_unprintable(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    replaced = ""
-    for script, run in itertools.groupby(error.object[error.start : error.end], key=_script):
-        text = "".join(_stand_in(character) for character in run)
-        replaced += f"{script}{{{text}}}" if script and len(text) > 1 else script + text
-    return replaced, error.end
-
-
-codecs.register_error(STAND_INS, _replace_unprintable)

@@ -1,0 +1,173 @@
+"""`llmpath lab …`: run, open, reset, runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmpath.errors import LlmpathError
+
+if TYPE_CHECKING:
+    from llmpath.cli.state import State
+    from llmpath.course.models import Lab
+    from llmpath.running.request import RunRequest
+
+app = typer.Typer(no_args_is_help=True, help="Run, open or reset the exercise of a step.")
+
+LabName = Annotated[str | None, typer.Argument(help="The lab; the current one if left out.")]
+EXIT = {"finished": 0, "interrupted": 130}
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    lab: LabName = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Run the course's own solution instead of yours.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where tensors live.")
+    ] = "auto",
+    scale: Annotated[
+        str, typer.Option("--scale", metavar="micro|mini|gpu", help="How much to do.")
+    ] = "micro",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Run a lab's experiment on your code, and show what it does.
+
+    Figures and numbers are kept under runs/ in your workspace. Ctrl-C ends it and keeps those.
+
+    Example: [bold]llmpath lab run attention --reference[/]
+    """
+    from llmpath.running.runner import run as start
+    from llmpath.workspace import events
+
+    state: State = context.obj
+    chosen = state.lab(lab)
+    request = run_request(state, chosen, reference=reference, device=device, scale=scale, seed=seed)
+    happenings = start(request)
+    if as_json:
+        outcome = ""
+        for event in happenings:
+            typer.echo(event.model_dump_json())
+            outcome = getattr(event, "outcome", outcome)
+    else:
+        from llmpath.ui.live import show
+
+        outcome = show(happenings, state.console)
+    folder = request.run_folder.relative_to(state.here.root).as_posix()
+    step = state.course.step_of(chosen)
+    state.here.record(events.ran(step.id, chosen.id, folder, outcome))
+    raise typer.Exit(EXIT.get(outcome, 1))
+
+
+def run_request(
+    state: State, lab: Lab, *, reference: bool, device: str, scale: str, seed: int
+) -> RunRequest:
+    """What is to be run, with a new folder for it."""
+    from llmpath.running.folder import new_folder
+    from llmpath.running.request import RunRequest
+    from llmpath.workspace.thread import sources
+
+    _require(device, ("auto", "cpu", "cuda", "mps"), "--device")
+    _require(scale, ("micro", "mini", "gpu"), "--scale")
+    workspace, folder = state.here, state.course.lab_folder(lab)
+    file = folder / "lab.py" if reference else workspace.file(state.course, lab)
+    if not file.is_file():
+        raise LlmpathError(
+            f"There is no file {file}.", f"llmpath lab reset {lab.id} brings the starter back."
+        )
+    thread = sources(state.course, lab, None if reference else workspace)
+    return RunRequest(
+        lab=lab.id,
+        lab_folder=folder,
+        learner_file=file,
+        course_root=state.course.root,
+        run_folder=new_folder(workspace.root / "runs", lab.id),
+        seed=seed,
+        device=device,  # type: ignore[arg-type]  # checked above
+        scale=scale,  # type: ignore[arg-type]  # checked above
+        reference=reference,
+        thread={name: source.path for name, source in thread.items()},
+        course_version=state.course.version,
+    )
+
+
+def _require(value: str, known: tuple[str, ...], option: str) -> None:
+    if value not in known:
+        raise LlmpathError(f"{option} {value} is not known.", f"Say one of {', '.join(known)}.")
+
+
+@app.command("open")
+def open_(context: typer.Context, lab: LabName = None) -> None:
+    """Open your file of a lab in your editor ($VISUAL, $EDITOR, or the system's).
+
+    Example: [bold]llmpath lab open bpe[/]
+    """
+    import click
+
+    state: State = context.obj
+    chosen = state.lab(lab)
+    path = state.here.file(state.course, chosen)
+    if not path.is_file():
+        raise LlmpathError(
+            f"There is no file {path}.", f"llmpath lab reset {chosen.id} brings the starter back."
+        )
+    try:
+        click.edit(filename=str(path))
+    except click.ClickException as error:
+        raise LlmpathError(
+            f"The editor could not be started: {error.message}",
+            f"Set EDITOR to its command, or open {path} yourself.",
+        ) from error
+
+
+@app.command()
+def reset(context: typer.Context, lab: LabName = None) -> None:
+    """Bring a lab's starter file back; your file is kept as a snapshot first.
+
+    Example: [bold]llmpath lab reset bpe[/]
+    """
+    from llmpath import workspace
+
+    state: State = context.obj
+    chosen = state.lab(lab)
+    change = workspace.reset(state.here, state.course, chosen)
+    if not change.changed:
+        state.console.print(f"{change.file} is the starter already; nothing was changed.")
+        return
+    state.console.print(f"{change.file} is the starter again.")
+    if change.snapshot is not None:
+        state.console.print(f"Yours is kept as {_near(change.snapshot, state.here.root)}.")
+        state.console.print("llmpath progress undo brings it back.")
+
+
+@app.command()
+def runs(
+    context: typer.Context,
+    lab: Annotated[str | None, typer.Argument(help="The lab; all of them if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+) -> None:
+    """List the runs of a lab, oldest first.
+
+    Example: [bold]llmpath lab runs bpe[/]
+    """
+    import json
+
+    from llmpath.running.folder import list_runs
+    from llmpath.ui import runs as view
+
+    state: State = context.obj
+    chosen = state.lab(lab).id if lab is not None else None
+    records = list_runs(state.here.root / "runs", chosen)
+    if as_json:
+        typer.echo(json.dumps([view.as_data(record) for record in records], indent=2))
+        return
+    state.console.print(view.listing(records, state.here.root))
+
+
+def _near(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path

@@ -1,0 +1,134 @@
+"""The commands of the first minutes: init, start, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from llmpath.cli.state import State
+    from llmpath.course.models import Lab
+    from llmpath.workspace import Created
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (init, start, doctor):
+        app.command()(command)
+
+
+Folder = Annotated[Path, typer.Argument(help="The folder; made if it does not exist.")]
+
+
+def init(context: typer.Context, folder: Folder = Path()) -> None:
+    """Make a workspace: a folder with one starter file for each lab. Overwrites nothing.
+
+    Example: [bold]llmpath init my-llmpath[/]
+    """
+    from llmpath.ui import setup as view
+
+    state: State = context.obj
+    made = _create(state, folder)
+    state.console.print(view.created(made, _change_to(folder), state.console))
+
+
+def start(context: typer.Context, folder: Folder = Path("my-llmpath")) -> None:
+    """Make a workspace and show the whole loop once: lesson, experiment, grading.
+
+    The experiment and the grading run on the course's own solution of the first lab.
+
+    Example: [bold]llmpath start my-llmpath[/]
+    """
+    from llmpath.cli.learning import lesson
+    from llmpath.ui import setup as view
+
+    state: State = context.obj
+    made = _create(state, folder)
+    state.workspace = made.workspace.root
+    state.console.print(view.created(made, "", state.console))
+    first = state.plan.states[0]
+    state.console.print(view.heading("The first lesson", "llmpath next"))
+    lesson(state, first, pager=False)
+    lab = next((each for each in state.course.labs.values()), None)
+    if lab is not None:
+        _loop(state, lab)
+    state.console.print(view.three_commands(_activation(), _change_to(folder), state.console))
+
+
+def doctor(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+) -> None:
+    """Look at Python, torch, the machine, your workspace and the course, with a mend for each.
+
+    Example: [bold]llmpath doctor[/]
+    """
+    from llmpath.cli.health import examine
+    from llmpath.ui import setup as view
+
+    state: State = context.obj
+    findings = examine(state)
+    if as_json:
+        problems = [finding.name for finding in findings if not finding.good]
+        data = {**{finding.name: finding.value for finding in findings}, "problems": problems}
+        typer.echo(json.dumps(data, indent=2))
+    else:
+        state.console.print(view.health(findings, state.console))
+    raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
+
+
+def _create(state: State, folder: Path) -> Created:
+    from llmpath.course.loader import load
+    from llmpath.course.locate import locate
+    from llmpath.workspace import create
+
+    root = locate(state.course_root)
+    state.course = load(root)
+    return create(folder, state.course, root if state.course_root is not None else None)
+
+
+def _loop(state: State, lab: Lab) -> None:
+    """Run and grade the reference of one lab, as a learner would their own."""
+    from llmpath.cli.grading import show
+    from llmpath.cli.labs import run_request
+    from llmpath.grading.grader import GradeRequest, grade
+    from llmpath.running.runner import run
+    from llmpath.ui import setup as view
+    from llmpath.ui.live import show as live
+    from llmpath.workspace.thread import sources
+
+    name = f"{lab.title}, on the reference"
+    state.console.print(view.heading(name, f"llmpath lab run {lab.id} --reference"))
+    request = run_request(state, lab, reference=True, device="auto", scale="micro", seed=0)
+    live(run(request), state.console)
+    state.console.print(view.heading("The grading", f"llmpath grade {lab.id}"))
+    folder = state.course.lab_folder(lab)
+    thread = {key: each.path for key, each in sources(state.course, lab, None).items()}
+    asked = GradeRequest(lab, folder, folder / "lab.py", thread, course=state.course.version)
+    show(state, lab, grade(asked).report, brief=False)
+
+
+def _change_to(folder: Path) -> str:
+    """The argument of `cd` that leads to the folder; "" if one is there already."""
+    path = os.path.relpath(folder)
+    if path == ".":
+        return ""
+    if path.startswith(".."):
+        path = os.path.abspath(folder)
+    return f'"{path}"' if " " in path else path
+
+
+def _activation() -> str:
+    """The command that puts `llmpath` on the PATH, if it is not there; "" if it is."""
+    import sys
+
+    if shutil.which("llmpath") is not None or sys.prefix == sys.base_prefix:
+        return ""
+    scripts = Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
+    activate = os.path.relpath(scripts / "activate")
+    return activate if os.name == "nt" else f"source {activate}"

@@ -1,0 +1,1 @@
+"""Models in, terminal out. Every label, colour and symbol lives here; nothing touches the disk."""

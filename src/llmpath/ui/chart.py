@@ -1,0 +1,224 @@
+"""Charts of metrics in the terminal, drawn by plotext.
+
+A `Series` keeps a metric at a bounded size however many steps are logged; `Chart` draws
+several that belong together, with their known bounds as dashed lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from rich.text import Text
+
+from llmpath.ui.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEAL
+from llmpath.ui.words import number, one_line
+
+KEPT_POINTS = 4000
+COLOURS = (BLUE, ORANGE, TEAL, PURPLE, RED)
+PLAIN_MARKERS = ("braille", "x", "+", "o", "*")
+ASCII_MARKERS = ("*", "x", "+", "o", "#")
+LONGEST_NAME = 24
+
+
+class Series:
+    """The values of one metric over steps.
+
+    Attributes:
+        name: the metric's name.
+        last: its newest value; None while that is not finite.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = one_line(name)
+        self.last: float | None = None
+        self._points: list[tuple[float, float | None]] = []
+
+    def add(self, step: float, value: float | None) -> None:
+        """Add a value at a step; None leaves a gap."""
+        if not math.isfinite(step):
+            return
+        self.last = value if value is not None and math.isfinite(value) else None
+        self._points.append((step, self.last))
+        if len(self._points) > KEPT_POINTS:
+            self._points = _halved(self._points)
+
+    @property
+    def points(self) -> Sequence[tuple[float, float | None]]:
+        """Steps and values, in the order in which they came; None is a gap."""
+        return self._points
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether there is more to it than one place."""
+        steps = {step for step, value in self._points[-KEPT_POINTS:] if value is not None}
+        return len(steps) > 1
+
+    def pieces(self) -> list[list[tuple[float, float]]]:
+        """The unbroken pieces of the curve."""
+        pieces: list[list[tuple[float, float]]] = [[]]
+        for step, value in self._points:
+            if value is not None:
+                pieces[-1].append((step, value))
+            elif pieces[-1]:
+                pieces.append([])
+        return [piece for piece in pieces if piece]
+
+
+def _halved(points: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
+    """Neighbours merged into their mean; a gap stays one."""
+    merged: list[tuple[float, float | None]] = []
+    for (step, value), (_, other) in zip(points[::2], points[1::2], strict=False):
+        gap = value is None or other is None
+        merged.append((step, None if gap else (value or 0.0) / 2 + (other or 0.0) / 2))
+    return merged + points[len(points) - len(points) % 2 :]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A known bound: a dashed line across a chart."""
+
+    value: float
+    label: str
+
+
+@dataclass
+class Chart:
+    """Series that share a unit, and the bounds of them."""
+
+    series: list[Series] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+
+    @property
+    def curves(self) -> list[Series]:
+        """The series that can be drawn."""
+        return [series for series in self.series if series.is_curve]
+
+    def caption(self, *, unicode: bool = True) -> Text:
+        """The legend, with the newest values."""
+        caption = Text(no_wrap=False)
+        for index, series in enumerate(self.series):
+            colour, marker = _look(index)
+            sign = {"braille": "━━", "*": "**"}.get(marker, marker * 2)
+            caption.append(sign if unicode else ASCII_MARKERS[index % 5] * 2, style=colour)
+            caption.append(f" {_short(series.name)} ")
+            caption.append(number(series.last), style="bold")
+            caption.append("   ")
+        for bound in self.bounds:
+            caption.append("╌╌" if unicode else "--", style=GREY)
+            caption.append(f" {_short(bound.label)} {number(bound.value)}   ", style=GREY)
+        caption.rstrip()
+        return caption
+
+    def draw(self, width: int, height: int, *, colour: bool = True, unicode: bool = True) -> Text:
+        """The curves and bounds, without the caption.
+
+        Args:
+            width: columns that the chart may take.
+            height: lines that it may take.
+            colour: whether curves are told apart by colour rather than by their signs.
+            unicode: whether signs beyond ASCII can be shown.
+        """
+        import plotext
+
+        pieces = [series.pieces() if series.is_curve else [] for series in self.series]
+        steps = [step for each in pieces for piece in each for step, _ in piece]
+        values = [value for each in pieces for piece in each for _, value in piece]
+        if not steps:
+            return Text("")
+        values += [bound.value for bound in self.bounds]
+        left, right = min(steps), max(steps)
+        low, high = _padded(min(values), max(values))
+        plotext.clear_figure()
+        plotext.theme("clear")
+        plotext.limit_size(False, False)
+        plotext.plotsize(max(width, 12), max(height, 4))
+        for bound in self.bounds:
+            line = "╌" if unicode else "-"
+            plotext.plot([left, right], [bound.value] * 2, marker=line, color=_code(GREY))
+        for index, each in enumerate(pieces):
+            look, marker = _look(index, colour=colour)
+            marker = marker if unicode else ASCII_MARKERS[index % 5]
+            for piece in each:
+                x, y = zip(*_thinned(piece, left, right, 2 * width), strict=True)
+                plotext.plot(list(x), list(y), marker=marker, color=_code(look))
+        plotext.xlim(left, right)
+        plotext.ylim(low, high)
+        plotext.xaxes(True, False)
+        plotext.yaxes(True, False)
+        _label(plotext.yticks, round_numbers(low, high, max(3, height // 3)))
+        _label(plotext.xticks, round_numbers(left, right, max(3, width // 14)))
+        drawn = Text.from_ansi(plotext.build().rstrip("\n"), no_wrap=True, overflow="crop")
+        return drawn if colour else Text(drawn.plain, no_wrap=True, overflow="crop")
+
+
+def _look(index: int, *, colour: bool = True) -> tuple[str, str]:
+    marker = "braille" if colour else PLAIN_MARKERS[index % len(PLAIN_MARKERS)]
+    return COLOURS[index % len(COLOURS)], marker
+
+
+def _code(colour: str) -> int:
+    return int(colour.removeprefix("color(").removesuffix(")"))
+
+
+def _short(name: str) -> str:
+    name = one_line(name)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """The limits of an axis: a little room on both sides, and some even for a flat curve."""
+    room = (high / 2 - low / 2) / 10
+    if room <= 1e-9 * max(abs(low), abs(high)) or room == 0:
+        room = max(abs(low), abs(high)) / 10 or 1.0
+    biggest = 8e307
+    return max(low - room, -biggest), min(high + room, biggest)
+
+
+def _thinned(
+    piece: list[tuple[float, float]], left: float, right: float, columns: int
+) -> list[tuple[float, float]]:
+    """At most one point a dot column: the mean of those that fall there."""
+    backwards = any(b < a for (a, _), (b, _) in pairwise(piece))
+    if len(piece) <= columns or backwards:
+        return piece
+    groups: dict[int, list[tuple[float, float]]] = {}
+    for step, value in piece:
+        groups.setdefault(int((step - left) / (right - left) * (columns - 1)), []).append(
+            (step, value)
+        )
+    return [
+        (sum(s / len(g) for s, _ in g), sum(v / len(g) for _, v in g)) for g in groups.values()
+    ]
+
+
+def _label(setter: Callable[[list[float], list[str]], object], places: list[float]) -> None:
+    setter(places, [number(place) for place in places])
+
+
+def round_numbers(low: float, high: float, count: int) -> list[float]:
+    """About `count` round numbers between two limits, at least two; the limits if there are none.
+
+    The step between them is the widest of 1, 2 or 5 times a power of ten that leaves enough.
+    """
+    span = high - low
+    if not (span > 0 and math.isfinite(span)):
+        return [low]
+    power = math.floor(math.log10(span))
+    for exponent in (power, power - 1):
+        for nice in (5, 2, 1):
+            step = nice * 10.0**exponent
+            if step <= 0 or span / step < min(count, 3) - 1 or not math.isfinite(low / step):
+                continue
+            places = _multiples(low, high, step, max(0, -exponent))
+            if len(places) >= 2 and (len(places) >= count - 1 or nice == 1):
+                return places
+    return [low, high]
+
+
+def _multiples(low: float, high: float, step: float, digits: int) -> list[float]:
+    first = math.ceil(low / step)
+    last = math.floor(high / step)
+    return [round(index * step, digits) for index in range(first, last + 1)]

@@ -1,0 +1,342 @@
+"""A run as it happens: a live display in a terminal, plain lines anywhere else.
+
+`show` takes the events of a run to their end and gives back how it ended. It draws and
+nothing else; it touches no disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.spinner import Spinner
+from rich.table import Column, Table
+from rich.text import Text
+
+from llmpath.running import events as ev
+from llmpath.running.events import Event, Outcome
+from llmpath.ui.board import Board
+from llmpath.ui.chart import Chart
+from llmpath.ui.failure import failure
+from llmpath.ui.theme import UNICODE, symbols
+from llmpath.ui.words import clean, coloured, number, one_line
+
+REFRESH = 8  # times a second
+CHART_HEIGHT = 12
+LEAST_CHART = 6
+SAMPLE_LINES = 4
+STEP_OF_LINES = 10  # per cent between two lines of progress where there is no terminal
+MAX_LATEST = 12
+
+
+def show(events: Iterable[Event], console: Console, *, root: str = "") -> Outcome:
+    """Show a run until it has ended.
+
+    Args:
+        events: the events of `llmpath.running.runner.run`.
+        console: where to show them.
+        root: a folder (the workspace) whose files are named without it.
+
+    Returns:
+        How the run ended.
+    """
+    board = Board()
+    if console.is_terminal and not console.is_dumb_terminal:
+        _show_live(events, board, console)
+    else:
+        _show_lines(events, board, console)
+    for part in _summary(board, console, root):
+        console.print(part)
+    return board.ended.outcome if board.ended else "killed"
+
+
+# In a terminal
+
+
+def _show_live(events: Iterable[Event], board: Board, console: Console) -> None:
+    screen = _Screen(board, console)
+    with Live(
+        console=console,
+        get_renderable=screen.render,
+        refresh_per_second=REFRESH,
+        transient=True,
+        vertical_overflow="crop",
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        for event in events:
+            with screen.lock:
+                lines = board.apply(event)
+                screen.note(event)
+            for line in lines:
+                console.print(coloured(line), soft_wrap=True)
+
+
+class _Speed(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{number(float(f'{speed:.3g}'))}/s" if speed else "", style="muted")
+
+
+class _Screen:
+    """Lays a board out in the window that there is.
+
+    Args:
+        board: what to show. Changed under `lock`, for the display draws in a thread.
+        console: the terminal.
+    """
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self.lock = threading.Lock()
+        self._board = board
+        self._console = console
+        self._spinner = Spinner("dots" if symbols(console) is UNICODE else "line")
+        no_wrap = Column(no_wrap=True)
+        self._progress = Progress(
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
+            TextColumn("{task.fields[count]}", table_column=no_wrap),
+            _Speed(table_column=no_wrap),
+            TimeRemainingColumn(compact=True, table_column=no_wrap),
+            console=console,
+            expand=True,
+        )
+        self._task = self._progress.add_task("", count="")
+
+    def note(self, event: Event) -> None:
+        """Follow the progress, whose speed depends on when it is noted."""
+        if not isinstance(event, ev.Progress):
+            return
+        task = self._progress.tasks[self._task]
+        if event.done < task.completed or (task.total or 0) != event.total:
+            self._progress.reset(self._task, total=event.total)
+        count = f"{number(event.done)}/{number(event.total)}"
+        self._progress.update(self._task, completed=event.done, count=count)
+
+    def render(self) -> RenderableType:
+        """What to draw now; never higher or wider than the window."""
+        with self.lock:
+            width, height = self._console.size
+            foot = self._foot(width)
+            sample = self._sample(width) if height >= 16 else []
+            used = 2 + len(foot) + (len(sample) and SAMPLE_LINES + 2)
+            return Group(*self._charts(width, height - used), *sample, *foot)
+
+    def _charts(self, width: int, height: int) -> list[RenderableType]:
+        charts = self._board.charts()
+        drawable = [chart for chart in charts if chart.curves]
+        parts: list[RenderableType] = []
+        if drawable and height >= LEAST_CHART and width >= 24:
+            fitting = max(1, height // (LEAST_CHART + 3))
+            each = min(CHART_HEIGHT, height // min(fitting, len(drawable)) - 3)
+            for chart in drawable[:fitting]:
+                parts += _chart(chart, self._console, width, max(each, 4))
+                charts.remove(chart)
+        rest = [(s.name, s.last) for chart in charts for s in chart.series]
+        if rest:
+            parts.append(_latest(rest, width))
+        return parts
+
+    def _sample(self, width: int) -> list[RenderableType]:
+        sample = self._board.sample
+        if sample is None:
+            return []
+        text = Text(clean(sample.text).strip("\n"), overflow="fold")
+        lines = text.wrap(self._console, max(width - 4, 10))
+        shown = Text("\n").join(lines[:SAMPLE_LINES])
+        if len(lines) > SAMPLE_LINES:
+            shown.append(" …", style="muted")
+        return [_panel(one_line(sample.title), shown, width)]
+
+    def _foot(self, width: int) -> list[RenderableType]:
+        progress = self._board.progress
+        if progress is None:
+            words = "Running …" if self._board.started else "Starting …"
+            self._spinner.update(text=Text(words, style="muted"))
+            return [self._spinner]
+        parts: list[RenderableType] = []
+        if progress.note:
+            parts.append(_cropped(one_line(progress.note), width))
+        return [*parts, self._progress.get_renderable()]
+
+
+def _chart(chart: Chart, console: Console, width: int, height: int) -> list[RenderableType]:
+    """A chart under its caption."""
+    signs = symbols(console) is UNICODE
+    colour = console.color_system is not None and not console.no_color
+    drawn = chart.draw(width, height, colour=colour, unicode=signs)
+    caption = chart.caption(unicode=signs)
+    caption.truncate(2 * width, overflow="ellipsis")
+    return [caption, drawn]
+
+
+def _latest(values: list[tuple[str, float | None]], width: int) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for name, value in values[:MAX_LATEST]:
+        text.append(f"{name} ", style="muted").append(f"{number(value)}   ")
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def _panel(title: str, text: Text, width: int) -> Panel:
+    heading = Text(title, style="title")
+    heading.truncate(max(width - 8, 8), overflow="ellipsis")
+    return Panel(text, title=heading, title_align="left", border_style="muted", box=box.ROUNDED)
+
+
+def _cropped(words: str, width: int) -> Text:
+    text = Text(words, style="muted", no_wrap=True)
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+# Where there is no terminal
+
+
+def _show_lines(events: Iterable[Event], board: Board, console: Console) -> None:
+    said = -1
+    for event in events:
+        for line in board.apply(event):
+            _line(console, clean(coloured(line).plain))
+        if isinstance(event, ev.Started):
+            where = [event.device] if event.device else []
+            _line(console, ", ".join([event.lab, *where, event.scale, f"seed {event.seed}"]))
+        if isinstance(event, ev.Progress):
+            tenth = int(100 * event.done / event.total) // STEP_OF_LINES
+            if tenth != said:
+                said = tenth
+                _line(console, _progress_line(event, board))
+
+
+def _progress_line(event: ev.Progress, board: Board) -> str:
+    parts = [
+        f"{100 * event.done / event.total:3.0f} %",
+        f"{number(event.done)}/{number(event.total)}",
+        *([one_line(event.note)] if event.note else []),
+        *(f"{name} {number(value)}" for name, value in board.latest()),
+    ]
+    return "  ".join(parts)
+
+
+def _line(console: Console, line: str) -> None:
+    console.print(Text(line), soft_wrap=True)
+
+
+# Afterwards
+
+
+def _summary(board: Board, console: Console, root: str) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if console.is_terminal and not console.is_dumb_terminal:
+        for chart in board.charts():
+            if chart.curves:
+                parts += [*_chart(chart, console, console.width, CHART_HEIGHT), ""]
+    if board.sample is not None:
+        text = Text(clean(board.sample.text).strip("\n"))
+        parts += [Text(one_line(board.sample.title), style="title"), Padding(text, (0, 0, 1, 2))]
+    for table in board.tables:
+        parts += [_table(table, console), ""]
+    if board.failed is not None:
+        parts.append(failure(board.failed, root))
+    parts += _problems(board)
+    parts += _conclusion(board, console, root)
+    return parts
+
+
+def _table(table: ev.Table, console: Console) -> RenderableType:
+    plain = not console.is_terminal
+    drawn = Table(
+        title=Text(one_line(table.title), style="title"),
+        title_justify="left",
+        box=box.ASCII2 if plain else box.SIMPLE_HEAD,
+        border_style="muted",
+        header_style="title",
+    )
+    for index, name in enumerate(table.columns):
+        numeric = any(not isinstance(row[index], str) for row in table.rows if index < len(row))
+        justify = "right" if numeric else "left"
+        drawn.add_column(Text(one_line(name)), justify=justify, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(number(cell)) for cell in row[: len(table.columns)]))
+    if plain:  # a file is as wide as its lines
+        options = console.options.update(max_width=10_000)
+        drawn.width = Measurement.get(console, options, drawn).maximum
+    return drawn
+
+
+def _problems(board: Board) -> list[RenderableType]:
+    if not board.problems:
+        return []
+    first = board.problems[0]
+    more = f" (and {len(board.problems) - 1} more)" if len(board.problems) > 1 else ""
+    words = f"A line of the event pipe was no event{more}: {one_line(first.reason)}"
+    return [Text(words, style="warn")]
+
+
+def _conclusion(board: Board, console: Console, root: str) -> list[RenderableType]:
+    signs, ended = symbols(console), board.ended
+    parts: list[RenderableType] = []
+    if board.result is not None:
+        sentence = one_line(board.result.sentence)
+        parts.append(Text.assemble((f"{signs.passed} ", "good"), (sentence, "title")))
+        if board.result.figures:
+            parts.append(Padding(_figures(board.result.figures), (0, 2)))
+    if ended is None:
+        return parts
+    words = _ENDINGS[ended.outcome].format(code=abs(ended.exit_code))
+    if words:
+        parts.append(Text.assemble((f"{signs.warning} ", "warn"), words))
+    parts.append(_kept(board, ended, root))
+    return parts
+
+
+_ENDINGS = {
+    "finished": "",
+    "failed": "",
+    "interrupted": "Interrupted; what there was until then is kept.",
+    "killed": "The run was ended from outside, or crashed (signal {code}); perhaps it used "
+    "too much memory.",
+    "no-result": "The run ended without a result: something ended the program early "
+    "(exit code {code}).",
+}
+
+
+def _figures(figures: dict[str, ev.Cell]) -> Text:
+    text = Text()
+    for name, value in figures.items():
+        text.append(f"{one_line(name)} ", style="muted").append(f"{number(value)}   ")
+    text.rstrip()
+    return text
+
+
+def _kept(board: Board, ended: ev.Ended, root: str) -> Text:
+    folder = clean(ended.folder)
+    prefix = root.rstrip("/\\")
+    if prefix and folder.startswith((prefix + "/", prefix + "\\")):
+        folder = folder[len(prefix) + 1 :]
+    text = Text("In ", style="muted").append(folder, style="path")
+    if board.files:
+        text.append(f": {', '.join(one_line(path) for path in board.files)}")
+    return text.append(f"  ({_duration(ended.seconds)})")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
