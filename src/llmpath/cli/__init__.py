@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from llmpath.cli import grading, labs, learning, progress, setup
@@ -31,6 +30,11 @@ app.add_typer(labs.app, name="lab")
 app.add_typer(progress.app, name="progress")
 
 INTERRUPTED = 130
+# What typer raises for a command line that it cannot read. Some versions of typer carry a click
+# of their own, so the class is found from one that typer exports.
+_Refusal: Any = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
 
 
 def _version(wanted: bool) -> None:
@@ -76,10 +80,10 @@ def run(arguments: list[str] | None = None) -> None:
             raise
         _tell(error.message, error.hint)
         code = 2
-    except click.ClickException as error:
+    except _Refusal as error:
         error.show()
         code = 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _tell("Stopped.", "")
         code = INTERRUPTED
     except BrokenPipeError:

@@ -97,13 +97,12 @@ def _disk() -> Finding:
 
 
 def _editor() -> Finding:
-    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if named:
-        good = shutil.which(named.split()[0]) is not None
-        return Finding("editor", named, good, "Set EDITOR to the command of your editor.")
-    found = next((e for e in ("sensible-editor", "vim", "nano", "notepad") if shutil.which(e)), "")
-    mend = "Set EDITOR to the command of your editor, for `llmpath lab open`."
-    return Finding("editor", found or "none found", bool(found), mend)
+    from llmpath.cli.editor import chosen
+
+    command = chosen()
+    good = bool(command) and shutil.which(command[0]) is not None
+    mend = "Set EDITOR to the command of your editor, for llmpath lab open."
+    return Finding("editor", " ".join(command) or "none found", good, mend)
 
 
 def _terminal(state: State) -> Finding:

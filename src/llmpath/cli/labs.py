@@ -107,7 +107,7 @@ def open_(context: typer.Context, lab: LabName = None) -> None:
 
     Example: [bold]llmpath lab open bpe[/]
     """
-    import click
+    from llmpath.cli.editor import open_file
 
     state: State = context.obj
     chosen = state.lab(lab)
@@ -116,13 +116,7 @@ def open_(context: typer.Context, lab: LabName = None) -> None:
         raise LlmpathError(
             f"There is no file {path}.", f"llmpath lab reset {chosen.id} brings the starter back."
         )
-    try:
-        click.edit(filename=str(path))
-    except click.ClickException as error:
-        raise LlmpathError(
-            f"The editor could not be started: {error.message}",
-            f"Set EDITOR to its command, or open {path} yourself.",
-        ) from error
+    open_file(path)
 
 
 @app.command()
@@ -141,7 +135,8 @@ def reset(context: typer.Context, lab: LabName = None) -> None:
         return
     state.console.print(f"{change.file} is the starter again.")
     if change.snapshot is not None:
-        state.console.print(f"Yours is kept as {_near(change.snapshot, state.here.root)}.")
+        kept = _near(change.snapshot, state.here.root)
+        state.console.print(f"Yours is kept as {kept}.", soft_wrap=True)
         state.console.print("llmpath progress undo brings it back.")
 
 

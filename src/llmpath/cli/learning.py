@@ -151,10 +151,11 @@ def quiz(
 
 
 def _answer(choices: int) -> int:
-    import click
-
-    # click repeats the question until the answer is one of the numbers.
-    return int(typer.prompt("Your answer", type=click.IntRange(1, choices)))
+    while True:
+        answer = str(typer.prompt("Your answer")).strip().rstrip(".")
+        if answer.isdecimal() and 1 <= int(answer) <= choices:
+            return int(answer)
+        typer.echo(f"Type a number from 1 to {choices}.")
 
 
 def _skip(state: State) -> StepState | None:

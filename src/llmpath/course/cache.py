@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +139,8 @@ def _file(root: Path) -> Path:
 
 def _write(file: Path, content: bytes) -> None:
     """Put a file in place whole, and take out the oldest beyond the number that is kept."""
+    import tempfile
+
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".new")
     try:

@@ -102,9 +102,7 @@ class Run:
     def text(self, title: str, text: str) -> None:
         """Show a sample; the newest is seen while the experiment runs."""
         call = "run.text"
-        self._tell(
-            call, "text", title=_text(call, "title", title), text=_text(call, "text", text)
-        )
+        self._tell(call, "text", title=_text(call, "title", title), text=_text(call, "text", text))
 
     def table(
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float]]

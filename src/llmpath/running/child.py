@@ -95,9 +95,7 @@ class _AlwaysFresh(SourceFileLoader):
 
 def load(path: Path, name: str) -> ModuleType:
     """Import one file under a name, from nowhere but its path."""
-    spec = importlib.util.spec_from_file_location(
-        name, path, loader=_AlwaysFresh(name, str(path))
-    )
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AlwaysFresh(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

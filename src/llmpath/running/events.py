@@ -14,9 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 Number = float | None
 Cell = str | int | float | None
 Outcome = Literal["finished", "failed", "interrupted", "killed", "no-result"]
-FailureKind = Literal[
-    "learner", "not-written", "syntax", "exit", "experiment", "disk", "device"
-]
+FailureKind = Literal["learner", "not-written", "syntax", "exit", "experiment", "disk", "device"]
 MAX_SHOWN = 500
 
 
@@ -125,6 +123,7 @@ class Frame(BaseModel):
         code: the source line, without its indentation.
         mine: whether it is in the learner's own code.
         column, end_column: what in `code` is meant, counted from 1; 0 where unknown.
+        repeated: how often the same line follows again, as in a recursion without end.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -136,6 +135,7 @@ class Frame(BaseModel):
     mine: bool = False
     column: int = 0
     end_column: int = 0
+    repeated: int = 0
 
 
 class Failed(_Event):

@@ -39,7 +39,7 @@ class Explainer:
             return self._syntax(error)
         frames = [self._frame(frame) for frame in traceback.extract_tb(error.__traceback__)]
         mine = any(frame["mine"] for frame in frames)
-        shown = _shown(frames)
+        shown = _folded(_shown(frames))
         report: dict[str, Any] = {
             "kind": self._kind(error, mine, shown),
             "type": type(error).__name__,
@@ -118,6 +118,17 @@ def _shown(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not last["ours"] and not any(frame["ours"] for frame in below):
             kept.append(last)
     return kept
+
+
+def _folded(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Frames of the same line one after the other become one, with their number."""
+    folded: list[dict[str, Any]] = []
+    for frame in frames:
+        if folded and all(folded[-1][key] == frame[key] for key in ("file", "line", "function")):
+            folded[-1]["repeated"] = folded[-1].get("repeated", 0) + 1
+        else:
+            folded.append(frame)
+    return folded
 
 
 def _ends(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -189,13 +189,17 @@ def _thinned(
         groups.setdefault(int((step - left) / (right - left) * (columns - 1)), []).append(
             (step, value)
         )
-    return [
-        (sum(s / len(g) for s, _ in g), sum(v / len(g) for _, v in g)) for g in groups.values()
-    ]
+    return [(sum(s / len(g) for s, _ in g), sum(v / len(g) for _, v in g)) for g in groups.values()]
 
 
 def _label(setter: Callable[[list[float], list[str]], object], places: list[float]) -> None:
-    setter(places, [number(place) for place in places])
+    """Label an axis at these places, with as many digits as tell them apart."""
+    labels = [number(place) for place in places]
+    digits = 5
+    while len(set(labels)) < len(labels) and digits <= 17:
+        labels = [f"{place:.{digits}g}" for place in places]
+        digits += 1
+    setter(places, labels)
 
 
 def round_numbers(low: float, high: float, count: int) -> list[float]:

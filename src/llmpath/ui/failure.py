@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.text import Text
 
 from llmpath.running.events import Failed, Frame
 from llmpath.ui.words import clean, one_line
 
+MAX_CODE = 200
+_PLACE = "  "
+_CODE = "      "
 
-def failure(failed: Failed, root: str = "") -> Group:
-    """What stopped the run.
+
+def failure(failed: Failed, console: Console, root: str = "") -> list[Text]:
+    """What stopped the run, a text for each paragraph.
 
     Args:
         failed: the failure.
+        console: where it will be shown; where that is a terminal, code is cut to its width.
         root: a folder whose files are named without it.
     """
-    parts: list[RenderableType] = []
     if failed.kind == "not-written":
-        return Group(*_unwritten(failed, root))
-    parts.append(Text(_HEADINGS[failed.kind], style="bad"))
+        return _unwritten(failed, root)
+    parts = [Text(_HEADINGS[failed.kind], style="bad")]
+    width = console.width - len(_CODE) if console.is_terminal else MAX_CODE
     half = (len(failed.frames) + 1) // 2 if failed.omitted else 0
     for index, frame in enumerate(failed.frames):
         if failed.omitted and index == half:
-            parts.append(Padding(Text(f"… {failed.omitted} more of these …", "muted"), (0, 2)))
-        parts.append(Padding(_frame(frame, root), (0, 2)))
-    parts.append(Padding(_message(failed), (0, 2)))
+            parts.append(Text(f"{_PLACE}({failed.omitted} more)", style="muted"))
+        parts += _frame(frame, root, width)
+    parts.append(_message(failed))
     if failed.kind in _ADVICE:
         parts.append(Text(_ADVICE[failed.kind], style="muted"))
-    return Group(*parts)
+    return parts
 
 
 _HEADINGS = {
@@ -50,11 +54,9 @@ _ADVICE = {
 }
 
 
-def _unwritten(failed: Failed, root: str) -> list[RenderableType]:
+def _unwritten(failed: Failed, root: str) -> list[Text]:
     name = one_line(failed.function)
-    parts: list[RenderableType] = [
-        Text.assemble((name, "title"), " is not written yet; the experiment needs it.")
-    ]
+    parts = [Text.assemble((name, "title"), " is not written yet; the experiment needs it.")]
     if failed.frames:
         parts.append(Text.assemble("Begin at ", _place(failed.frames[-1], root), "."))
     if failed.instruction:
@@ -62,17 +64,23 @@ def _unwritten(failed: Failed, root: str) -> list[RenderableType]:
     return parts
 
 
-def _frame(frame: Frame, root: str) -> Text:
-    text = _place(frame, root)
+def _frame(frame: Frame, root: str, width: int) -> list[Text]:
+    """Where, the line itself, and what of it is meant."""
+    place = Text(_PLACE).append_text(_place(frame, root))
     if frame.function and frame.function != "<module>":
-        text.append(f", in {one_line(frame.function)}")
+        place.append(f", in {one_line(frame.function)}")
+    parts = [place]
     code = clean(frame.code)
     if code:
-        text.append(f"\n    {code}")
-        if 0 < frame.column < frame.end_column <= len(code) + 2 and code.isascii():
-            start = " " * (3 + frame.column)
-            text.append(f"\n{start}{'^' * (frame.end_column - frame.column)}", style="bad")
-    return text
+        parts.append(Text(_CODE + (code if len(code) <= width else code[: width - 1] + "…")))
+    marked = code[: frame.end_column - 1]
+    if 0 < frame.column < frame.end_column and len(marked) < width and marked.isascii():
+        marks = " " * (frame.column - 1) + "^" * (frame.end_column - frame.column)
+        parts.append(Text(_CODE + marks[:width], style="bad"))
+    if frame.repeated:
+        times = "once more" if frame.repeated == 1 else f"{frame.repeated:,} times more"
+        parts.append(Text(f"{_CODE}(the same {times})", style="muted"))
+    return parts
 
 
 def _place(frame: Frame, root: str) -> Text:
@@ -86,6 +94,6 @@ def _place(frame: Frame, root: str) -> Text:
 def _message(failed: Failed) -> Text:
     message = clean(failed.message).strip("\n")
     if failed.kind == "exit":
-        return Text(message, style="bold")
+        return Text(_PLACE + message, style="bold")
     kind = one_line(failed.type)
-    return Text.assemble((kind, "bold"), f": {message}" if message else "")
+    return Text.assemble(_PLACE, (kind, "bold"), f": {message}" if message else "")

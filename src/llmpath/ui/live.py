@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -38,6 +38,7 @@ from llmpath.ui.words import clean, coloured, number, one_line
 REFRESH = 8  # times a second
 CHART_HEIGHT = 12
 LEAST_CHART = 6
+WIDEST = 120
 SAMPLE_LINES = 4
 STEP_OF_LINES = 10  # per cent between two lines of progress where there is no terminal
 MAX_LATEST = 12
@@ -60,7 +61,8 @@ def show(events: Iterable[Event], console: Console, *, root: str = "") -> Outcom
     else:
         _show_lines(events, board, console)
     for part in _summary(board, console, root):
-        console.print(part)
+        # A file is as wide as its lines.
+        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
     return board.ended.outcome if board.ended else "killed"
 
 
@@ -82,6 +84,8 @@ def _show_live(events: Iterable[Event], board: Board, console: Console) -> None:
             with screen.lock:
                 lines = board.apply(event)
                 screen.note(event)
+            if isinstance(event, ev.Started):
+                console.print(_started(event))
             for line in lines:
                 console.print(coloured(line), soft_wrap=True)
 
@@ -134,20 +138,21 @@ class _Screen:
             width, height = self._console.size
             foot = self._foot(width)
             sample = self._sample(width) if height >= 16 else []
-            used = 2 + len(foot) + (len(sample) and SAMPLE_LINES + 2)
+            used = 2 + len(foot) + (len(sample) and SAMPLE_LINES + 2)  # 2: values, and a rest
             return Group(*self._charts(width, height - used), *sample, *foot)
 
     def _charts(self, width: int, height: int) -> list[RenderableType]:
+        """As many charts as there is room for; of the others, the newest values."""
         charts = self._board.charts()
         drawable = [chart for chart in charts if chart.curves]
         parts: list[RenderableType] = []
         if drawable and height >= LEAST_CHART and width >= 24:
-            fitting = max(1, height // (LEAST_CHART + 3))
-            each = min(CHART_HEIGHT, height // min(fitting, len(drawable)) - 3)
-            for chart in drawable[:fitting]:
-                parts += _chart(chart, self._console, width, max(each, 4))
+            shown = drawable[: max(1, height // (LEAST_CHART + 2))]
+            each = min(CHART_HEIGHT + 2, height // len(shown))
+            for chart in shown:
+                parts += _chart(chart, self._console, width, each)
                 charts.remove(chart)
-        rest = [(s.name, s.last) for chart in charts for s in chart.series]
+        rest = [(series.name, series.last) for chart in charts for series in chart.series]
         if rest:
             parts.append(_latest(rest, width))
         return parts
@@ -176,13 +181,12 @@ class _Screen:
 
 
 def _chart(chart: Chart, console: Console, width: int, height: int) -> list[RenderableType]:
-    """A chart under its caption."""
+    """A chart under its caption, in `height` lines."""
     signs = symbols(console) is UNICODE
     colour = console.color_system is not None and not console.no_color
-    drawn = chart.draw(width, height, colour=colour, unicode=signs)
-    caption = chart.caption(unicode=signs)
-    caption.truncate(2 * width, overflow="ellipsis")
-    return [caption, drawn]
+    caption = Text("\n").join(chart.caption(unicode=signs).wrap(console, width)[:2])
+    lines = height - len(caption.plain.splitlines())
+    return [caption, chart.draw(width, lines, colour=colour, unicode=signs)]
 
 
 def _latest(values: list[tuple[str, float | None]], width: int) -> Text:
@@ -205,6 +209,14 @@ def _cropped(words: str, width: int) -> Text:
     return text
 
 
+def _started(event: ev.Started) -> Text:
+    """What is run, on which device, and how."""
+    torch = f"torch {event.torch}" if event.torch else ""
+    facts = [event.device or "", f"scale {event.scale}", f"seed {event.seed}", torch]
+    name = Text(one_line(event.lab), style="title")
+    return name.append("  " + ", ".join(fact for fact in facts if fact), style="muted")
+
+
 # Where there is no terminal
 
 
@@ -214,8 +226,7 @@ def _show_lines(events: Iterable[Event], board: Board, console: Console) -> None
         for line in board.apply(event):
             _line(console, clean(coloured(line).plain))
         if isinstance(event, ev.Started):
-            where = [event.device] if event.device else []
-            _line(console, ", ".join([event.lab, *where, event.scale, f"seed {event.seed}"]))
+            console.print(_started(event), soft_wrap=True)
         if isinstance(event, ev.Progress):
             tenth = int(100 * event.done / event.total) // STEP_OF_LINES
             if tenth != said:
@@ -245,14 +256,15 @@ def _summary(board: Board, console: Console, root: str) -> list[RenderableType]:
     if console.is_terminal and not console.is_dumb_terminal:
         for chart in board.charts():
             if chart.curves:
-                parts += [*_chart(chart, console, console.width, CHART_HEIGHT), ""]
+                parts += [*_chart(chart, console, min(console.width, WIDEST), CHART_HEIGHT), ""]
     if board.sample is not None:
         text = Text(clean(board.sample.text).strip("\n"))
-        parts += [Text(one_line(board.sample.title), style="title"), Padding(text, (0, 0, 1, 2))]
+        heading = Text(one_line(board.sample.title), style="title")
+        parts += [heading, Padding(text, (0, 0, 0, 2), expand=False), ""]
     for table in board.tables:
         parts += [_table(table, console), ""]
     if board.failed is not None:
-        parts.append(failure(board.failed, root))
+        parts += failure(board.failed, console, root)
     parts += _problems(board)
     parts += _conclusion(board, console, root)
     return parts
@@ -269,7 +281,7 @@ def _table(table: ev.Table, console: Console) -> RenderableType:
     )
     for index, name in enumerate(table.columns):
         numeric = any(not isinstance(row[index], str) for row in table.rows if index < len(row))
-        justify = "right" if numeric else "left"
+        justify: JustifyMethod = "right" if numeric else "left"
         drawn.add_column(Text(one_line(name)), justify=justify, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(Text(number(cell)) for cell in row[: len(table.columns)]))
@@ -295,7 +307,7 @@ def _conclusion(board: Board, console: Console, root: str) -> list[RenderableTyp
         sentence = one_line(board.result.sentence)
         parts.append(Text.assemble((f"{signs.passed} ", "good"), (sentence, "title")))
         if board.result.figures:
-            parts.append(Padding(_figures(board.result.figures), (0, 2)))
+            parts.append(Padding(_figures(board.result.figures), (0, 2), expand=False))
     if ended is None:
         return parts
     words = _ENDINGS[ended.outcome].format(code=abs(ended.exit_code))

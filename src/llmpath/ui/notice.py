@@ -25,6 +25,6 @@ def changed(change: Change) -> Text:
     done = "Undone" if change.action == "undo" else "Done again"
     text = Text(f"{done}: {WORDS.get(change.kind, change.kind)} of {change.step}.")
     if change.file is not None:
-        now = "is as it was" if change.changed else "was so already"
+        now = "holds what it held then" if change.changed else "held that already"
         text.append("\n").append(str(change.file), style="path").append(f" {now}.")
     return text
