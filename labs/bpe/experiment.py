@@ -60,24 +60,31 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(200_000, 40_000, (16, 64, 256, 767)),
+    "micro": Size(90_000, 40_000, (16, 128, 767)),
     "mini": Size(600_000, 80_000, (16, 128, 2047)),
     "gpu": Size(1_500_000, 150_000, (16, 256, 4095)),
 }
 
 
+class UnusableError(Exception):
+    """What the learner's code returned cannot be gone on with; says why, in a sentence."""
+
+
 def experiment(lab, run) -> None:
+    """Show what the tokenizer learns, as far as it goes."""
+    try:
+        show(lab, run, SIZES[run.scale])
+    except UnusableError as error:
+        run.result(f"{error} There is no more to show yet: `llmpath grade` says what is amiss.")
+
+
+def show(lab, run, size: Size) -> None:
     """Train in stages, measure, compare, and save the tokenizer."""
-    size = SIZES[run.scale]
     training, held_out = corpus(run, size)
     pieces = lab.pre_tokenize(held_out)
     run.floor("bytes_per_token", per_token(held_out, len(held_out)), "characters")
     run.floor("bytes_per_token", per_token(held_out, len(pieces)), "whole words: the most to reach")
-    learned = learn(lab, run, size, training, held_out)
-    if isinstance(learned, str):
-        run.result(f"{learned} There is nothing to show yet: `llmpath grade` says what is amiss.")
-        return
-    merges, curve = learned
+    merges, curve = learn(lab, run, size, training, held_out)
     run.table(*comparison(lab, training, held_out, merges))
     run.table(*languages(lab, merges))
     run.text("The same sentences, cut into tokens", splits(lab, merges))
@@ -89,7 +96,7 @@ def experiment(lab, run) -> None:
 def conclude(run, lab, merges, held_out: str, curve: list[tuple[int, float]], said: str) -> None:
     """Say in one sentence what came out."""
     vocab_size, reached = curve[-1]
-    whole = lab.decode(lab.encode(held_out, merges, SPECIAL), merges, SPECIAL) == held_out
+    whole = lab.decode(encoded(lab, held_out, merges), merges, SPECIAL) == held_out
     if whole:
         fate = "gives every byte of it back, and knows no unknown words"
     else:
@@ -107,7 +114,7 @@ def conclude(run, lab, merges, held_out: str, curve: list[tuple[int, float]], sa
 
 
 def corpus(run, size: Size) -> tuple[str, str]:
-    """Text to learn from and text to measure on: half help topics, half source, if there are both."""
+    """Text to learn from and text to measure on, half help topics and half source."""
     topics, source = help_topics(), source_files()
     kinds = [kind for kind in (topics, source) if kind]
     if not topics:
@@ -160,7 +167,7 @@ def learn(lab, run, size: Size, training: str, held_out: str):
     """Train once for each stage, and measure at sizes that double.
 
     Returns:
-        The merges and the curve of (vocabulary, bytes per token); or what is wrong, in a sentence.
+        The merges, and the curve of (vocabulary, bytes per token).
     """
     points = sorted({0, *(2**k for k in range(3, 20) if 2**k < size.stages[-1]), *size.stages})
     # One measurement takes about as long as ten merges.
@@ -170,13 +177,12 @@ def learn(lab, run, size: Size, training: str, held_out: str):
     for stage in size.stages:
         run.progress(done, total, f"learning {stage:,} merges")
         before, merges = len(merges), lab.train_bpe(training, BYTES + len(SPECIAL) + stage, SPECIAL)
-        if (problem := unusable(merges, before)) is not None:
-            return problem
+        require_merges(merges, before)
         done += stage
         run.text(f"Tokens {before + 1:,} to {len(merges):,}", spelled(merges[before:]))
         for point in [p for p in points if p <= stage and len(curve) <= points.index(p)]:
             vocab_size = BYTES + len(SPECIAL) + min(point, len(merges))
-            tokens = lab.encode(held_out, merges[:point], SPECIAL)
+            tokens = encoded(lab, held_out, merges[:point])
             curve.append((vocab_size, per_token(held_out, len(tokens))))
             run.log(vocab_size, bytes_per_token=curve[-1][1])
             done += 10
@@ -184,17 +190,27 @@ def learn(lab, run, size: Size, training: str, held_out: str):
     return merges, curve
 
 
-def unusable(merges: object, before: int) -> str | None:
-    """Why these are no merges to go on with; None if they are."""
+def require_merges(merges: object, before: int) -> None:
+    """Refuse what are no merges to go on with."""
     if not isinstance(merges, list) or len(merges) <= before:
         count = f"{len(merges)} merges" if isinstance(merges, list) else type(merges).__name__
-        return f"Your train_bpe returned {count}, where more than {before} merges are due."
+        raise UnusableError(f"Your train_bpe returned {count} where more than {before} are due.")
     known = {bytes([byte]) for byte in range(BYTES)}
-    for number, (left, right) in enumerate(merges):
-        if left not in known or right not in known or left + right in known:
-            return f"Merge {number} of your train_bpe, {left!r} and {right!r}, cannot be joined."
-        known.add(left + right)
-    return None
+    for number, merge in enumerate(merges):
+        if not isinstance(merge, tuple) or len(merge) != 2 or not known.issuperset(merge):
+            raise UnusableError(f"Merge {number} of your train_bpe joins no two tokens: {merge!r}.")
+        known.add(b"".join(merge))
+    if len(known) < BYTES + len(merges):
+        raise UnusableError("Your train_bpe made the same token twice.")
+
+
+def encoded(lab, text: str, merges) -> list[int]:
+    """The learner's ids of a text, refused if they are none."""
+    ids = lab.encode(text, merges, SPECIAL)
+    size = BYTES + len(merges) + len(SPECIAL)
+    if not isinstance(ids, list) or any(type(i) is not int or not 0 <= i < size for i in ids):
+        raise UnusableError("Your encode did not return a list of ids within the vocabulary.")
+    return ids
 
 
 def shown(token: bytes) -> str:
@@ -220,7 +236,7 @@ def spelled(merges: list[tuple[bytes, bytes]], limit: int = 48) -> str:
 def comparison(lab, training: str, held_out: str, merges):
     """A table of tokenizers: how large, how many tokens, and what they do not know."""
     rows = []
-    bpe = len(lab.encode(held_out, merges, SPECIAL))
+    bpe = len(encoded(lab, held_out, merges))
     size = BYTES + len(merges) + len(SPECIAL)
     words, seen = lab.pre_tokenize(held_out), Counter(lab.pre_tokenize(training, SPECIAL))
     common = {word for word, _ in seen.most_common(size - 1)}  # one id is for the unknown
@@ -246,7 +262,7 @@ def languages(lab, merges):
     """A table of one sentence in several languages, by what it costs."""
     rows = []
     for language, sentence in SENTENCES.items():
-        tokens = len(lab.encode(sentence, merges, SPECIAL))
+        tokens = len(encoded(lab, sentence, merges))
         per_character = f"{tokens / len(sentence):.2f}"
         rows.append([language, len(sentence), len(sentence.encode()), tokens, per_character])
     columns = ["sentence", "characters", "bytes", "tokens", "tokens per character"]
@@ -257,7 +273,7 @@ def cut(lab, text: str, merges) -> list[bytes]:
     """The bytes of each token of a text."""
     table = [bytes([byte]) for byte in range(BYTES)]
     table += [left + right for left, right in merges] + [token.encode() for token in SPECIAL]
-    return [table[number] for number in lab.encode(text, merges, SPECIAL)]
+    return [table[number] for number in encoded(lab, text, merges)]
 
 
 def splits(lab, merges) -> str:
@@ -294,9 +310,9 @@ def draw_curve(axes, curve, held_out: str, words: int) -> None:
     axes.minorticks_off()
     axes.set_xlim(-1, merges[-1] * 1.15)
     axes.set_ylim(0, pieces * 1.12)
-    axes.set_xlabel("merges learned (each doubles from one mark to the next)")
+    axes.set_xlabel("merges learned (logarithmic)")
     axes.set_ylabel("bytes per token on held-out text")
-    axes.set_title("Every merge makes the text shorter, the first ones most", loc="left")
+    axes.set_title("The more merges, the more text in each token", loc="left")
     axes.grid(alpha=0.25)
     axes.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), frameon=False)
 
@@ -341,7 +357,7 @@ def save(lab, run, merges, held_out: str) -> str:
     """Save `tokenizer.json` if the library then gives the learner's ids; say in a sentence."""
     library = as_library(merges)
     for text in [held_out, END.join(SENTENCES.values()), STRIP]:
-        if library.encode(text).ids != lab.encode(text, merges, SPECIAL):
+        if library.encode(text).ids != encoded(lab, text, merges):
             return "The tokenizers library, given your merges, has other ids, so none was saved."
     run.save("tokenizer.json", lambda path: library.save(str(path)))
     return "The tokenizers library gives the same ids from the tokenizer.json saved here."

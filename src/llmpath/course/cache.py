@@ -8,9 +8,9 @@ match or cannot be written is as good as not there: the course is parsed again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,14 +47,15 @@ class StoredCourse(Model):
 
 
 def fingerprint(root: Path) -> str:
-    """A hash that changes when a file of the course, or the code that loads it, does.
+    """A line of text that changes when a file of the course, or the code that loads it, does.
 
-    It covers the name, size and times of every file, not the contents.
+    It holds the name, size and times of every file, and nothing of the contents.
     """
-    states = [f"{llmpath.__version__}\0{os.path.abspath(root)}"]
-    states += (f"{name}\0{state}" for name, state in _states(Path(__file__).parent, ("",)))
-    states += (f"{name}\0{state}" for name, state in _states(root, FOLDERS))
-    return hashlib.sha256("\n".join(states).encode("utf-8", "surrogateescape")).hexdigest()
+    states = [f"{llmpath.__version__} {os.path.abspath(root)}"]
+    states += _states(Path(__file__).parent, ("",))
+    states += _states(root, FOLDERS)
+    # Escaped, because a file name may hold a line end, which ends the fingerprint in the cache.
+    return "|".join(states).encode("unicode_escape").decode("ascii")
 
 
 def recall(root: Path, mark: str) -> Course | None:
@@ -92,13 +93,12 @@ def keep(course: Course, mark: str) -> None:
         _write(_file(course.root), mark.encode() + b"\n" + body)
 
 
-def _states(root: Path, folders: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _states(root: Path, folders: tuple[str, ...]) -> Iterator[str]:
     for folder in folders:
         for name, entry in _entries(root / folder, folder):
             with contextlib.suppress(OSError):
                 status = entry.stat()
-                state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-                yield name, state
+                yield f"{name} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _entries(
@@ -122,7 +122,7 @@ def _settled(root: Path) -> bool:
     for folder in FOLDERS:
         for _, entry in _entries(root / folder, folder):
             with contextlib.suppress(OSError):
-                newest = max(newest, entry.stat().st_mtime, entry.stat().st_ctime)
+                newest = max(newest, entry.stat().st_mtime)
     return newest < time.time() - SETTLED_SECONDS
 
 
@@ -133,8 +133,9 @@ def _folder() -> Path:
 
 
 def _file(root: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(os.path.abspath(root))).hexdigest()[:32]
-    return _folder() / f"{name}.json"
+    # Two folders of one checksum only take turns: the fingerprint names the folder in full.
+    checksum = zlib.crc32(os.fsencode(os.path.abspath(root)))
+    return _folder() / f"{checksum:08x}.json"
 
 
 def _write(file: Path, content: bytes) -> None:

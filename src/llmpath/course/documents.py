@@ -134,7 +134,7 @@ def unopened(error: OSError) -> tuple[str, str]:
         return "The file does not exist.", "Create it, or correct the name that refers to it."
     if isinstance(error, IsADirectoryError):
         return "This is a folder; a file belongs here.", ""
-    return f"The file cannot be read ({error.strerror or error}).", "Check its permissions."
+    return f"This cannot be read ({error.strerror or error}).", "Check its permissions."
 
 
 def _unreadable(problem: Problem) -> Document:

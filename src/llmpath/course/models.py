@@ -31,6 +31,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 class Model(BaseModel):
     """A frozen value that refuses unknown keys and silent conversions."""
 
+    # Most models are only ever built as parts of others, so none is built before its first use.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 

@@ -15,6 +15,8 @@ from llmpath.course.models import Lab, PathFile, Step
 from llmpath.course.problems import Problem
 from llmpath.course.sources import LabSource, Source, Sources
 
+MOST_LISTED = 10
+
 
 def problems(sources: Sources) -> Iterator[Problem]:
     """Everything that does not hold between the files of a course."""
@@ -83,9 +85,15 @@ def _unknown(
     names = list(known)
     if name in names:
         return
-    near = difflib.get_close_matches(name, names, n=1)
-    mend = f"Did you mean `{near[0]}`?" if near else ""
+    near = _nearest(name, names)
+    mend = f"Did you mean `{near}`?" if near else ""
+    if not near and 0 < len(names) <= MOST_LISTED:
+        mend = f"Known here: {', '.join(sorted(set(names)))}."
     yield document.problem(path, f"There is no {kind} `{name}`.", mend)
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
 def _path(sources: Sources, path: PathFile) -> Iterator[Problem]:
@@ -103,9 +111,11 @@ def _path(sources: Sources, path: PathFile) -> Iterator[Problem]:
                 continue
             places[step] = (stage.id, place)
             yield from _step_file(sources, stage.id, step, place)
-    listed = {(stage.id, step) for stage in path.stages for step in stage.steps}
+    files = [name for _, name in sources.steps]
+    # A file whose listing is misspelt has been spoken of where it is listed.
+    meant = {_nearest(step, files) for step in places if step not in files}
     for (folder, name), source in sources.steps.items():
-        if (folder, name) not in listed and name not in places:
+        if name not in places and name not in meant:
             message = f"No stage of path.yaml lists the step `{name}`."
             stage_id = folder if folder in {stage.id for stage in path.stages} else "a stage"
             mend = f"Add it to the steps of {stage_id}, or move the file out of curriculum/."
@@ -123,8 +133,8 @@ def _step_file(sources: Sources, stage: str, step: str, place: KeyPath) -> Itera
         message = f"The step `{step}` is listed here, but its file is {elsewhere.document.name}."
         yield document.problem(place, message, f"Move it to {wanted}, or list it there.")
         return
-    near = difflib.get_close_matches(step, [name for _, name in sources.steps], n=1)
-    mend = f"Did you mean `{near[0]}`?" if near else "Write the file, or take the step out."
+    near = _nearest(step, [name for _, name in sources.steps])
+    mend = f"Did you mean `{near}`?" if near else "Write the file, or take the step out."
     yield document.problem(place, f"The step `{step}` has no file {wanted}.", mend)
 
 
@@ -221,8 +231,11 @@ def _belonging(sources: Sources) -> Iterator[Problem]:
             yield lab.document.problem(("file",), message, "Choose another name.")
     if any(source.value is None for source in sources.steps.values()):
         return
+    steps = [source.value for source in sources.steps.values() if source.value is not None]
+    unknown = [step.lab for step in steps if step.lab and step.lab not in sources.labs]
+    meant = {_nearest(name, sources.labs) for name in unknown}
     for folder, lab_source in sources.labs.items():
-        if folder not in owners:
+        if folder not in owners and folder not in meant:
             mend = f"Write `lab: {folder}` in a step, or move the folder out of labs/."
             name = lab_source.source.document.name
             yield Problem(name, 0, 0, f"No step has the lab `{folder}`.", mend)
@@ -252,8 +265,8 @@ def _thread(sources: Sources, order: Mapping[str, int]) -> Iterator[Problem]:
             place = ("needs", index)
             if artefact not in makers:
                 message = f"No lab makes the artefact `{artefact}`."
-                near = difflib.get_close_matches(artefact, list(makers), n=1)
-                mend = f"Did you mean `{near[0]}`?" if near else "Add it to a lab's `makes`."
+                near = _nearest(artefact, makers)
+                mend = f"Did you mean `{near}`?" if near else "Add it to a lab's `makes`."
                 yield source.document.problem(place, message, mend)
                 continue
             maker = makers[artefact]
@@ -276,8 +289,8 @@ def _lab(folder: str, lab: LabSource, value: Lab) -> Iterator[Problem]:
         if function not in known:
             check_id = function.removeprefix("test_").replace("_", "-")
             message = f"lab.yaml has no check for `{function}`."
-            near = difflib.get_close_matches(check_id, [check.id for check in value.checks], n=1)
-            meant = f", or name the function after `{near[0]}`" if near else ""
+            near = _nearest(check_id, [check.id for check in value.checks])
+            meant = f", or name the function after `{near}`" if near else ""
             mend = f"Declare the check `{check_id}`{meant}."
             yield Problem(f"labs/{folder}/checks.py", line, 0, message, mend)
 

@@ -73,20 +73,30 @@ def gather(root: Path) -> Sources:
     if (root / TOPICS).exists():
         topics = _source(root, TOPICS, TopicsFile, problems)
     sources = Sources(root, path, topics, problems=problems)
-    for folder in _folders(root / "curriculum"):
-        for file in sorted(folder.iterdir()):
-            _step(sources, folder.name, file)
-    for folder in _folders(root / "labs"):
-        sources.labs[folder.name] = _lab(root, folder.name, problems)
+    for stage in _folders(root, "curriculum", problems):
+        for file in _entries(root, f"curriculum/{stage}", problems):
+            _step(sources, stage, file)
+    for lab in _folders(root, "labs", problems):
+        sources.labs[lab] = _lab(root, lab, problems)
     return sources
 
 
-def _folders(parent: Path) -> Iterator[Path]:
-    if not parent.is_dir():
-        return
-    for folder in sorted(parent.iterdir()):
-        if folder.is_dir() and not folder.name.startswith((".", "_")):
-            yield folder
+def _folders(root: Path, parent: str, problems: list[Problem]) -> Iterator[str]:
+    for entry in _entries(root, parent, problems):
+        if entry.is_dir() and not entry.name.startswith((".", "_")):
+            yield entry.name
+
+
+def _entries(root: Path, folder: str, problems: list[Problem]) -> list[Path]:
+    """What is in a folder, in the order of names."""
+    try:
+        return sorted((root / folder).iterdir())
+    except FileNotFoundError:
+        message = f"The folder {folder}/ does not exist."
+        problems.append(Problem(folder, 0, 0, message, "Create it."))
+    except OSError as error:
+        problems.append(Problem(folder, 0, 0, *unopened(error)))
+    return []
 
 
 def _source(root: Path, name: str, model: type[M], problems: list[Problem]) -> Source[M]:

@@ -113,7 +113,7 @@ class _Sentences:
                 mend = "Write a list, or [] for none."
             return self.document.problem(path, _capital(message), mend, key=True)
         if kind == "string_type" and isinstance(value, bool | int | float):
-            message = f"{name} should be text, but `{written}` without quotes is {_kind(value)}."
+            message = f"{name} should be text, but `{written}` without quotes is {_literal(value)}."
             return self.document.problem(path, _capital(message), f'Put it in quotes: "{written}".')
         message = f"{name} should be {_KINDS[kind]}, but is {_kind(value)}."
         return self.document.problem(path, _capital(message), mend)
@@ -223,10 +223,14 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):
-        return "a number"
+        return "a number" if isinstance(value, int) else "a number with a decimal point"
     if isinstance(value, str):
         return "text"
     return "a list" if isinstance(value, list) else "a mapping"
+
+
+def _literal(value: bool | int | float) -> str:
+    return "true or false" if isinstance(value, bool) else "a number"
 
 
 def _entries(count: int) -> str:

@@ -26,27 +26,35 @@ from llmpath.labkit.channel import Channel
 from llmpath.labkit.run import Run
 from llmpath.running.failure import Explainer
 
+INTERRUPTED = 130  # the exit code that shells give to a program that Ctrl-C ended
+
 
 def main() -> int:
     """Serve one request; the exit code is 0 for a finished experiment."""
+    try:
+        _listen_for_interrupt()
+        return _serve()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        _flush()
+
+
+def _serve() -> int:
     reading, writing = _take_pipes()
     with open(reading, "rb", buffering=0, closefd=False) as pipe:
         line = pipe.readline()
     _end_with_parent(reading)
-    _listen_for_interrupt()
     request: dict[str, Any] = json.loads(line)
     channel = Channel(writing, request["began"])
     explainer = Explainer(request)
     try:
         _experiment(request, channel)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BaseException as error:  # learner code may raise anything, SystemExit included
-        with contextlib.suppress(KeyboardInterrupt):
-            channel.send("failed", explainer.explain(error))
+        channel.send("failed", explainer.explain(error))
         return 1
-    finally:
-        _flush()
     return 0
 
 

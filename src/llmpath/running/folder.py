@@ -143,11 +143,11 @@ class RunFolder:
     def __init__(self, request: RunRequest) -> None:
         self._path = request.run_folder
         self._result: Result | None = None
-        self._kept = 0
-        with self._guarded():
+        with self._guarded(), contextlib.ExitStack() as files:
             self._write("run.json", _asked(request))
-            self._events: IO[str] = open(self._path / "events.jsonl", "w", encoding="utf-8")
-            self._output: IO[str] = open(self._path / "output.txt", "w", encoding="utf-8")
+            self._events = files.enter_context(self._open("events.jsonl"))
+            self._output = files.enter_context(self._open("output.txt"))
+            self._files = files.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -158,9 +158,8 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file in (self._events, self._output):
-            with contextlib.suppress(OSError):
-                file.close()
+        with contextlib.suppress(OSError):
+            self._files.close()
 
     def keep(self, event: Event) -> None:
         """Keep one event; the last one, `Ended`, completes the record."""
@@ -186,6 +185,9 @@ class RunFolder:
             "exit_code": event.exit_code,
         }
         self._write("result.json", values)
+
+    def _open(self, name: str) -> IO[str]:
+        return open(self._path / name, "w", encoding="utf-8")
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         """Write JSON so that the file is there whole or not at all."""

@@ -56,7 +56,7 @@ def _events(request: RunRequest) -> Generator[Event]:
     ):
         try:
             for message in child.messages():
-                if message is None:
+                if message is None or _is_startup_noise(message, child, ending):
                     continue
                 event = _event(message, time.time() - began)
                 ending.note(event)
@@ -86,16 +86,21 @@ def _event(message: Message, at: float) -> Event:
     return parse(message.data)
 
 
+def _is_startup_noise(message: Message, child: Child, ending: _Ending) -> bool:
+    """Whether it is what Python prints when Ctrl-C meets it before it has begun."""
+    return message.pipe == "output" and child.stopping and not ending.started
+
+
 class _Ending:
     """Tells from what has happened how a run ended."""
 
     def __init__(self) -> None:
-        self._started = False
+        self.started = False
         self._failed = False
         self._result = False
 
     def note(self, event: Event) -> None:
-        self._started |= isinstance(event, Started)
+        self.started |= isinstance(event, Started)
         self._failed |= isinstance(event, Failed)
         self._result |= isinstance(event, Result)
 

@@ -96,13 +96,12 @@ class Chart:
         """The series that can be drawn."""
         return [series for series in self.series if series.is_curve]
 
-    def caption(self, *, unicode: bool = True) -> Text:
+    def caption(self, *, colour: bool = True, unicode: bool = True) -> Text:
         """The legend, with the newest values."""
         caption = Text(no_wrap=False)
         for index, series in enumerate(self.series):
-            colour, marker = _look(index)
-            sign = {"braille": "━━", "*": "**"}.get(marker, marker * 2)
-            caption.append(sign if unicode else ASCII_MARKERS[index % 5] * 2, style=colour)
+            look, marker = _look(index, colour=colour, unicode=unicode)
+            caption.append("━━" if marker == "braille" else marker * 2, style=look)
             caption.append(f" {_short(series.name)} ")
             caption.append(number(series.last), style="bold")
             caption.append("   ")
@@ -139,8 +138,7 @@ class Chart:
             line = "╌" if unicode else "-"
             plotext.plot([left, right], [bound.value] * 2, marker=line, color=_code(GREY))
         for index, each in enumerate(pieces):
-            look, marker = _look(index, colour=colour)
-            marker = marker if unicode else ASCII_MARKERS[index % 5]
+            look, marker = _look(index, colour=colour, unicode=unicode)
             for piece in each:
                 x, y = zip(*_thinned(piece, left, right, 2 * width), strict=True)
                 plotext.plot(list(x), list(y), marker=marker, color=_code(look))
@@ -150,13 +148,20 @@ class Chart:
         plotext.yaxes(True, False)
         _label(plotext.yticks, round_numbers(low, high, max(3, height // 3)))
         _label(plotext.xticks, round_numbers(left, right, max(3, width // 14)))
-        drawn = Text.from_ansi(plotext.build().rstrip("\n"), no_wrap=True, overflow="crop")
+        lines = [Text.from_ansi(line) for line in plotext.build().rstrip("\n").split("\n")]
+        for line in lines:
+            line.rstrip()
+        drawn = Text("\n", no_wrap=True, overflow="crop").join(lines)
         return drawn if colour else Text(drawn.plain, no_wrap=True, overflow="crop")
 
 
-def _look(index: int, *, colour: bool = True) -> tuple[str, str]:
-    marker = "braille" if colour else PLAIN_MARKERS[index % len(PLAIN_MARKERS)]
-    return COLOURS[index % len(COLOURS)], marker
+def _look(index: int, *, colour: bool, unicode: bool) -> tuple[str, str]:
+    """The colour and the marker of the curve with this number."""
+    if not unicode:
+        markers: Sequence[str] = ASCII_MARKERS
+    else:
+        markers = ("braille",) if colour else PLAIN_MARKERS
+    return COLOURS[index % len(COLOURS)], markers[index % len(markers)]
 
 
 def _code(colour: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -110,6 +111,7 @@ class _Screen:
         self.lock = threading.Lock()
         self._board = board
         self._console = console
+        self._width = 0
         self._spinner = Spinner("dots" if symbols(console) is UNICODE else "line")
         no_wrap = Column(no_wrap=True)
         self._progress = Progress(
@@ -136,10 +138,17 @@ class _Screen:
         """What to draw now; never higher or wider than the window."""
         with self.lock:
             width, height = self._console.size
+            self._follow(width)
             foot = self._foot(width)
             sample = self._sample(width) if height >= 16 else []
             used = 2 + len(foot) + (len(sample) and SAMPLE_LINES + 2)  # 2: values, and a rest
             return Group(*self._charts(width, height - used), *sample, *foot)
+
+    def _follow(self, width: int) -> None:
+        """Begin anew in a window made narrower, where the old lines have been broken in two."""
+        if width < self._width:
+            self._console.control(Control.clear(), Control.home())
+        self._width = width
 
     def _charts(self, width: int, height: int) -> list[RenderableType]:
         """As many charts as there is room for; of the others, the newest values."""
@@ -184,7 +193,7 @@ def _chart(chart: Chart, console: Console, width: int, height: int) -> list[Rend
     """A chart under its caption, in `height` lines."""
     signs = symbols(console) is UNICODE
     colour = console.color_system is not None and not console.no_color
-    caption = Text("\n").join(chart.caption(unicode=signs).wrap(console, width)[:2])
+    caption = Text("\n").join(chart.caption(colour=colour, unicode=signs).wrap(console, width)[:2])
     lines = height - len(caption.plain.splitlines())
     return [caption, chart.draw(width, lines, colour=colour, unicode=signs)]
 

@@ -86,7 +86,7 @@ class Log:
         except OSError as error:
             raise files.failure(error, self.path, "written") from error
         except sqlite3.Error as error:
-            raise self._refusal(error) from error
+            raise self._cannot_write(error) from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -148,6 +148,11 @@ class Log:
             return LlmpathError(
                 f"{self.path} cannot be read as a file.", "Mend its permissions, or move it away."
             )
+        return self._cannot_write(error)
+
+    def _cannot_write(self, error: sqlite3.Error) -> LlmpathError:
+        """What kept a sound log from being written, as a sentence."""
+        code = _primary_code(error)
         if code == sqlite3.SQLITE_BUSY:
             return LlmpathError(
                 f"{self.path} has been held by another process for {_BUSY_SECONDS:.0f} seconds.",

@@ -1,0 +1,82 @@
+"""The installed command on the small course, in a workspace of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL_COURSE = Path(__file__).parent / "course"
+LLMPATH = (sys.executable, "-m", "llmpath")
+
+
+@dataclass
+class Learner:
+    """Someone who types commands in a workspace.
+
+    Attributes:
+        root: the workspace.
+        environment: what the commands see; the course is the small one.
+    """
+
+    root: Path
+    environment: dict[str, str]
+
+    def types(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Type one command, and wait for it."""
+        return subprocess.run(
+            [*LLMPATH, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+
+    def begins(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start one command and go on at once."""
+        return subprocess.Popen(
+            [*LLMPATH, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def reads(self, *arguments: str) -> Any:
+        """The JSON that a command prints."""
+        return json.loads(self.types(*arguments, "--json").stdout)
+
+    def solves(self, lab: str, stage: str) -> Path:
+        """Write the reference into the learner's file of a lab."""
+        file = self.root / stage / f"{lab}.py"
+        file.write_bytes((SMALL_COURSE / "labs" / lab / "lab.py").read_bytes())
+        return file
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """An environment in which commands use the small course and a cache of their own."""
+    return {
+        **os.environ,
+        "LLMPATH_COURSE": str(SMALL_COURSE),
+        "XDG_CACHE_HOME": str(cache),
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+    }
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Learner:
+    """A learner with a new workspace on the small course."""
+    root = tmp_path / "workspace"
+    root.mkdir()
+    learner = Learner(root, environment(tmp_path / "cache"))
+    assert learner.types("init").returncode == 0
+    return learner
