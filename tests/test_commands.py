@@ -31,9 +31,7 @@ def test_from_init_to_done(learner: Learner) -> None:
     learner.solves("shouting", "beta")
     assert learner.types("grade").returncode == 0
     assert "1 question is still to be answered" in learner.types("next").stdout
-    assert learner.types("quiz", stdin="1\n2\n3\n4\n").returncode in (0, 130)
-    answers = "".join(f"{number}\n" for number in range(1, 5))
-    learner.types("quiz", stdin=answers)
+    assert learner.types("quiz", stdin="2\n").returncode == 0
     finished = learner.types("next").stdout
     assert "3 of 3 steps" in finished
     assert [step["status"] for step in learner.reads("list")] == ["done"] * 3

@@ -92,7 +92,8 @@ def experiment(lab, run):
     assert kinds == (
         "started floor progress log text table saved progress result ended".split()
     )
-    kept = [json.loads(line) for line in (request.run_folder / "events.jsonl").open()]
+    lines = (request.run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [json.loads(line) for line in lines]
     assert [event["event"] for event in kept] == kinds
     assert kept[3]["metrics"] == {"bits": 2.0, "more": None}
     assert kept[5]["rows"] == [["t h", 3], ["h e", 2.5]]
@@ -162,17 +163,22 @@ def experiment(lab, run):
 
 
 def test_torch_and_numpy_are_seeded_and_the_device_is_named(lab):
-    """An experiment that imports torch and numpy draws the same numbers from both again."""
+    """An experiment that imports torch and numpy draws what this seed draws anywhere."""
+    import numpy
+    import torch
+
     experiment = """
 import numpy, torch
 def experiment(lab, run):
     assert run.device == torch.device("cpu")
     run.result("Drawn.", a=float(torch.rand(())), b=float(numpy.random.rand()))
 """
-    first, again = (play(lab(experiment, seed=3, device="cpu")) for _ in range(2))
-    assert first["result"][0].figures == again["result"][0].figures
-    assert first["started"][0].device == "cpu"
-    assert first["started"][0].torch
+    seen = play(lab(experiment, seed=3, device="cpu"))
+    torch_draws = float(torch.rand((), generator=torch.Generator().manual_seed(3)))
+    numpy_draws = float(numpy.random.RandomState(3).rand())
+    assert seen["result"][0].figures == {"a": torch_draws, "b": numpy_draws}
+    assert seen["started"][0].device == "cpu"
+    assert seen["started"][0].torch == torch.__version__
 
 
 def test_a_file_called_like_a_library_hides_nothing(lab):
@@ -352,24 +358,25 @@ def experiment(lab, run):
     assert not (request.run_folder / "big.bin").exists()
 
 
-def test_figures_are_saved_whole_and_the_same_each_time(lab):
-    """A Matplotlib figure becomes a PNG in the run folder, with equal bytes for equal figures."""
+def test_figures_are_saved_whole_and_without_a_date(lab):
+    """A Matplotlib figure becomes a PNG in the run folder; equal figures are equal files."""
     experiment = """
 from matplotlib.figure import Figure
 def experiment(lab, run):
-    figure = Figure(figsize=(2, 2))
-    figure.subplots().plot([1, lab.twice(1)])
-    run.figure("curve", figure)
+    for name in ("first", "second.png"):
+        figure = Figure(figsize=(2, 2))
+        figure.subplots().plot([1, lab.twice(1)])
+        run.figure(name, figure)
     run.result("Drawn.")
 """
-    pictures = []
-    for request in (lab(experiment), lab(experiment)):
-        seen = play(request)
-        assert seen["figure"][0].path == "curve.png"
-        pictures.append((request.run_folder / "curve.png").read_bytes())
-        assert not (request.run_folder / ".partial").exists()
-    assert pictures[0].startswith(b"\x89PNG")
-    assert pictures[0] == pictures[1]
+    request = lab(experiment)
+    seen = play(request)
+    assert [event.path for event in seen["figure"]] == ["first.png", "second.png"]
+    first, second = ((request.run_folder / event.path).read_bytes() for event in seen["figure"])
+    assert first.startswith(b"\x89PNG")
+    assert first == second
+    assert b"Software" not in first
+    assert not (request.run_folder / ".partial").exists()
 
 
 def sent(tmp_path: Path) -> tuple[Run, list]:
@@ -509,14 +516,21 @@ def start(request: RunRequest) -> subprocess.Popen[str]:
     )
 
 
-def pids(driver: subprocess.Popen[str]) -> list[int]:
-    """The processes that the learner's code says that it runs in."""
+def printed(driver: subprocess.Popen[str], words: int) -> list[str]:
+    """The first words that the learner's code prints from now on, at least so many."""
     assert driver.stdout is not None
+    text = ""
     for line in driver.stdout:
         event = json.loads(line)
-        if event["event"] == "output":
-            return [int(pid) for pid in event["text"].split()]
-    raise AssertionError("the learner's code printed nothing")
+        text += event["text"] if event["event"] == "output" else ""
+        if len(text.split()) >= words:
+            return text.split()
+    raise AssertionError(f"the learner's code printed no more than {text!r}")
+
+
+def pids(driver: subprocess.Popen[str]) -> list[int]:
+    """The processes that the learner's code says that it runs in."""
+    return [int(pid) for pid in printed(driver, 2)[:2]]
 
 
 def gone(processes: list[int]) -> bool:
@@ -564,13 +578,11 @@ def test_a_second_ctrl_c_ends_code_that_will_not_listen(lab):
 """
     request = lab(learner=STUBBORN.format(body=body.strip()))
     with start(request) as driver:
-        processes = pids(driver)
+        processes = [int(pid) for pid in printed(driver, 3)[:2]]
+        driver.send_signal(signal.SIGINT)
+        printed(driver, 1)  # it has caught the first one
         driver.send_signal(signal.SIGINT)
         assert driver.stdout is not None
-        for line in driver.stdout:  # until it has caught the first one
-            if "again" in line:
-                break
-        driver.send_signal(signal.SIGINT)
         last = json.loads(driver.stdout.read().splitlines()[-1])
     assert last["outcome"] == "interrupted"
     assert gone(processes)

@@ -54,6 +54,7 @@ ROOTS = {"": "√", "2": "√", "3": "∛", "4": "∜"}
 
 
 def fraction(numerator: list[Atom], denominator: list[Atom]) -> Atom:
+    """`a/b`, with brackets around what would otherwise be read otherwise."""
     over = join(numerator)
     under = join(denominator)
     if any(_depth_zero(numerator, ("binary", "relation", "big", "fraction", "punctuation"))):
@@ -221,7 +222,10 @@ def _is_unary(atoms: Sequence[Atom], index: int) -> bool:
     """Whether this is a sign before a term rather than an operation between two."""
     if atoms[index].kind != "binary":
         return False
-    before = [atom for atom in atoms[:index] if atom.kind not in ("gap", "space")]
+    before = [atom for atom in atoms[:index] if atom.kind != "gap"]
+    # A wide space separates two formulas, a thin one stands between terms.
+    while before and before[-1].text == " ":
+        before.pop()
     return not before or before[-1].kind not in ("ordinary", "close", "fraction")
 
 
@@ -273,6 +277,7 @@ def _columns(rows: list[list[str]]) -> int:
 
 
 def cases(rows: list[list[str]]) -> str:
+    """Rows of a value and its condition, beside a brace."""
     wide = max((cell_len(row[0]) for row in rows), default=0)
     braces = "{" if len(rows) == 1 else "⎰" + "⎱" if len(rows) == 2 else ""
     signs = braces or "⎧" + "⎨" * (len(rows) - 2) + "⎩"

@@ -169,21 +169,6 @@ ALIGNED = frozenset(
 MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "smallmatrix"])
 
 
-def readable(source: str) -> str:
-    """A formula as Unicode text, or as it was written if it cannot be read.
-
-    Args:
-        source: LaTeX without the dollar signs.
-
-    Returns:
-        One line, or several where the formula has rows.
-    """
-    try:
-        return convert(source)
-    except FormulaError:
-        return source.strip()
-
-
 def convert(source: str) -> str:
     """A formula as Unicode text.
 

@@ -44,6 +44,10 @@ from llmpath.ui.theme import CODE_STYLES, symbols
 # Columns beyond which a line of prose is tiring to read.
 WIDTH = 88
 INDENT = 4
+# A short formula is not broken at the end of a line. rich breaks at every kind of blank, so this
+# character of the private use area stands in for the blanks until the lines are set.
+GLUE = "\ue000"
+GLUED = 16
 
 
 def render(markdown: str, width: int = WIDTH) -> RenderableType:
@@ -292,6 +296,14 @@ class _Lesson(Markdown):
         self.parsed = list(_adapted(parser.parse(markup)))
 
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in super().__rich_console__(console, options):
+            if isinstance(part, Segment) and GLUE in part.text:
+                yield Segment(part.text.replace(GLUE, " "), part.style, part.control)
+            else:
+                yield part
+
+
 # No digits outside and no spaces inside the dollar signs, so that "$5 and $10" are prices.
 _dollar_rule = math_inline_dollar(allow_space=False, allow_digits=False)
 
@@ -314,7 +326,7 @@ def _adapted(tokens: Iterable[Token]) -> Iterator[Token]:
             token.tag = ""
             yield token
         elif token.type == "math_inline":
-            yield _inline("math", re.sub(r"\s*\n\s*", "; ", _formula(token.content, "$")))
+            yield _inline("math", _glued(re.sub(r"\s*\n\s*", "; ", _formula(token.content, "$"))))
         elif token.type == "image":
             yield _inline("figure", f"Figure: {token.content} ({token.attrs.get('src', '')})")
         elif token.type == "link_open":
@@ -328,6 +340,10 @@ def _adapted(tokens: Iterable[Token]) -> Iterator[Token]:
             if token.children and token.type == "inline":
                 token.children = list(_adapted(token.children))
             yield token
+
+
+def _glued(formula: str) -> str:
+    return formula.replace(" ", GLUE) if len(formula) <= GLUED else formula
 
 
 def _inline(tag: str, content: str) -> Token:
