@@ -149,7 +149,7 @@ def test_lab_run_shows_the_learners_own_traceback_only(learner: Learner) -> None
 
 
 def test_reset_keeps_the_learners_file(learner: Learner) -> None:
-    """reset brings the starter back, undo brings the learner's file back."""
+    """Reset brings the starter back, undo brings the learner's file back."""
     file = learner.root / "alpha" / "adding.py"
     starter = file.read_bytes()
     learner.solves("adding", "alpha")
@@ -174,7 +174,7 @@ def test_progress_travels_between_machines(learner: Learner, tmp_path: Path) -> 
 
 
 def test_init_never_overwrites(learner: Learner) -> None:
-    """init in a workspace adds what is missing and leaves every file alone."""
+    """Init in a workspace adds what is missing and leaves every file alone."""
     file = learner.solves("adding", "alpha")
     mine = file.read_bytes()
     (learner.root / "beta" / "shouting.py").unlink()

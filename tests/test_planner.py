@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmpath.course.course import Course, Stage
@@ -157,6 +157,7 @@ def _courses(draw: st.DrawFn) -> tuple[Course, Progress]:
     return course, derive(log)
 
 
+@settings(deadline=None, max_examples=60)
 @given(_courses())
 def test_there_is_always_a_way_on(drawn: tuple[Course, Progress]) -> None:
     """Unless all is done or skipped, exactly one step is current: the first that is possible."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmpath.errors import LlmpathError
@@ -125,6 +125,7 @@ def test_kinds_of_newer_versions_are_kept_and_mean_nothing(workspace: Workspace)
     assert '"teleport"' in export_text(workspace.log.events())
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(["skip", "undo", "redo"]), max_size=12), st.randoms())
 def test_what_was_undone_does_not_depend_on_the_order_of_merging(
     actions: list[str], shuffler: random.Random

@@ -7,9 +7,11 @@ several that belong together, with their known bounds as dashed lines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import fmean
+from typing import Any
 
 from rich.text import Text
 
@@ -70,9 +72,9 @@ class Series:
 def _halved(points: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
     """Neighbours merged into their mean; a gap stays one."""
     merged: list[tuple[float, float | None]] = []
-    for (step, value), (_, other) in zip(points[::2], points[1::2], strict=False):
-        gap = value is None or other is None
-        merged.append((step, None if gap else (value or 0.0) / 2 + (other or 0.0) / 2))
+    for (step, value), (next_step, other) in zip(points[::2], points[1::2], strict=False):
+        mean = None if value is None or other is None else value / 2 + other / 2
+        merged.append((step / 2 + next_step / 2, mean))
     return merged + points[len(points) - len(points) % 2 :]
 
 
@@ -128,26 +130,20 @@ class Chart:
         if not steps:
             return Text("")
         values += [bound.value for bound in self.bounds]
-        left, right = min(steps), max(steps)
-        low, high = _padded(min(values), max(values))
-        plotext.clear_figure()
-        plotext.theme("clear")
-        plotext.limit_size(False, False)
-        plotext.plotsize(max(width, 12), max(height, 4))
+        x_axis = Axis(min(steps), max(steps))
+        y_axis = Axis(*_padded(min(values), max(values)))
+        _blank(plotext, width, height)
         for bound in self.bounds:
-            line = "╌" if unicode else "-"
-            plotext.plot([left, right], [bound.value] * 2, marker=line, color=_code(GREY))
+            dash, level = "╌" if unicode else "-", y_axis.share(bound.value)
+            plotext.plot([0.0, 1.0], [level, level], marker=dash, color=_code(GREY))
         for index, each in enumerate(pieces):
             look, marker = _look(index, colour=colour, unicode=unicode)
             for piece in each:
-                x, y = zip(*_thinned(piece, left, right, 2 * width), strict=True)
+                shares = [(x_axis.share(step), y_axis.share(value)) for step, value in piece]
+                x, y = zip(*_thinned(shares, 2 * width), strict=True)
                 plotext.plot(list(x), list(y), marker=marker, color=_code(look))
-        plotext.xlim(left, right)
-        plotext.ylim(low, high)
-        plotext.xaxes(True, False)
-        plotext.yaxes(True, False)
-        _label(plotext.yticks, round_numbers(low, high, max(3, height // 3)))
-        _label(plotext.xticks, round_numbers(left, right, max(3, width // 14)))
+        plotext.xticks(*x_axis.ticks(max(3, width // 14)))
+        plotext.yticks(*y_axis.ticks(max(3, height // 3)))
         lines = [Text.from_ansi(line) for line in plotext.build().rstrip("\n").split("\n")]
         for line in lines:
             line.rstrip()
@@ -182,29 +178,52 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return max(low - room, -biggest), min(high + room, biggest)
 
 
-def _thinned(
-    piece: list[tuple[float, float]], left: float, right: float, columns: int
-) -> list[tuple[float, float]]:
+def _blank(plotext: Any, width: int, height: int) -> None:
+    """An empty chart whose axes both go from 0 to 1, for plotext cannot take every number."""
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.limit_size(False, False)
+    plotext.plotsize(max(width, 12), max(height, 4))
+    plotext.xlim(0, 1)
+    plotext.ylim(0, 1)
+    plotext.xaxes(True, False)
+    plotext.yaxes(True, False)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What lies between two limits."""
+
+    low: float
+    high: float
+
+    def share(self, value: float) -> float:
+        """Where a value lies: 0 at the lower limit, 1 at the upper."""
+        half = self.high / 2 - self.low / 2  # the whole may be too much for a float
+        if half == 0:
+            return 0.5
+        return min(max((value / 2 - self.low / 2) / half, 0.0), 1.0)
+
+    def ticks(self, count: int) -> tuple[list[float], list[str]]:
+        """Round places, and their labels with as many digits as tell them apart."""
+        places = round_numbers(self.low, self.high, count)
+        labels = [number(place) for place in places]
+        digits = 5
+        while len(set(labels)) < len(labels) and digits <= 17:
+            labels = [f"{place:.{digits}g}" for place in places]
+            digits += 1
+        return [self.share(place) for place in places], labels
+
+
+def _thinned(piece: list[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
     """At most one point a dot column: the mean of those that fall there."""
     backwards = any(b < a for (a, _), (b, _) in pairwise(piece))
     if len(piece) <= columns or backwards:
         return piece
     groups: dict[int, list[tuple[float, float]]] = {}
-    for step, value in piece:
-        groups.setdefault(int((step - left) / (right - left) * (columns - 1)), []).append(
-            (step, value)
-        )
-    return [(sum(s / len(g) for s, _ in g), sum(v / len(g) for _, v in g)) for g in groups.values()]
-
-
-def _label(setter: Callable[[list[float], list[str]], object], places: list[float]) -> None:
-    """Label an axis at these places, with as many digits as tell them apart."""
-    labels = [number(place) for place in places]
-    digits = 5
-    while len(set(labels)) < len(labels) and digits <= 17:
-        labels = [f"{place:.{digits}g}" for place in places]
-        digits += 1
-    setter(places, labels)
+    for x, y in piece:
+        groups.setdefault(int(x * (columns - 1)), []).append((x, y))
+    return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups.values()]
 
 
 def round_numbers(low: float, high: float, count: int) -> list[float]:

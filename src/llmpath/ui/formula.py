@@ -166,6 +166,8 @@ ALIGNED = frozenset(
         "equation",
     ]
 )
+# The invisible partner of a bracket that is only opened or only closed.
+NO_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "smallmatrix"])
 
 
@@ -180,7 +182,7 @@ def convert(source: str) -> str:
     """
     try:
         nodes, _, _ = LatexWalker(
-            source, latex_context=_macros(), tolerant_parsing=False
+            NO_DELIMITER.sub("", source), latex_context=_macros(), tolerant_parsing=False
         ).get_latex_nodes()
         return lines_of(list(_atoms(nodes)))
     except LatexWalkerParseError as error:

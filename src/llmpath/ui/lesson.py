@@ -264,6 +264,8 @@ def _entries(
         title.stylize("markdown.table.header")
         yield title
         for name, cell in zip(head[1:], others, strict=False):
+            if not cell.plain.strip():
+                continue
             value = cell.copy()
             value.justify = "default"
             label = Text.assemble((name.plain, "label"), ": ") if name.plain.strip() else Text()
@@ -295,11 +297,14 @@ class _Lesson(Markdown):
         self.markup = markup
         self.parsed = list(_adapted(parser.parse(markup)))
 
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        begun = False
         for part in super().__rich_console__(console, options):
-            if isinstance(part, Segment) and GLUE in part.text:
-                yield Segment(part.text.replace(GLUE, " "), part.style, part.control)
+            if isinstance(part, Segment):
+                # rich puts an empty line before a list or a table, even if nothing is above it.
+                begun = begun or bool(part.text.strip("\n"))
+                if begun:
+                    yield Segment(part.text.replace(GLUE, " "), part.style, part.control)
             else:
                 yield part
 
