@@ -369,7 +369,7 @@ KEYS += ["uses", "needs", "makes", "limits", "checks", "misconceptions", "hints"
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     name=st.sampled_from([PATH, TOPICS, ADDING, LAB]),

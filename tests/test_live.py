@@ -67,7 +67,7 @@ def test_a_file_gets_plain_lines():
 
 def test_a_file_is_as_wide_as_its_lines():
     """A traceback, a table and a sentence are not broken where there is no window."""
-    code = "x = " + " + ".join(["value"] * 25)
+    code = "x = " + " + ".join(["value"] * 20)
     failed = ev.Failed(
         kind="learner",
         type="ValueError",

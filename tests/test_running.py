@@ -89,9 +89,7 @@ def experiment(lab, run):
 """
     request = lab(experiment)
     kinds = [event.event for event in run(request)]
-    assert kinds == (
-        "started floor progress log text table saved progress result ended".split()
-    )
+    assert kinds == ("started floor progress log text table saved progress result ended".split())
     lines = (request.run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
     kept = [json.loads(line) for line in lines]
     assert [event["event"] for event in kept] == kinds
@@ -230,7 +228,9 @@ def twice(x):
 
 def test_an_unwritten_function_is_named_with_its_line_and_its_task(lab):
     """The starter's NotImplementedError says which function, where, and what to do."""
-    learner = 'def twice(x):\n    """Double."""\n    # TODO: double x\n    raise NotImplementedError\n'
+    learner = (
+        'def twice(x):\n    """Double."""\n    # TODO: double x\n    raise NotImplementedError\n'
+    )
     failed = failure(lab(learner=learner))
     assert (failed.kind, failed.function, failed.instruction) == (
         "not-written",

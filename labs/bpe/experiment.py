@@ -242,8 +242,8 @@ def comparison(lab, training: str, held_out: str, merges):
     common = {word for word, _ in seen.most_common(size - 1)}  # one id is for the unknown
     for name, vocabulary, tokens in (
         ("characters", set(training), list(held_out)),
-        (f"words, the {size - 1:,} commonest", common, words),
-        ("words, all", set(seen), words),
+        (f"{size - 1:,} common words", common, words),
+        ("all words", set(seen), words),
     ):
         lost = sum(len(token.encode()) for token in tokens if token not in vocabulary)
         share = 100 * lost / len(held_out.encode())
@@ -254,7 +254,7 @@ def comparison(lab, training: str, held_out: str, merges):
     rows.append(["your byte pairs", size, bpe, per_token(held_out, bpe), 0.0])
     for row in rows:
         row[3:] = [f"{row[3]:.2f}", f"{row[4]:.2f} %"]
-    columns = ["tokens are", "vocabulary", "tokens", "bytes per token", "text lost"]
+    columns = ["tokens are", "vocabulary", "tokens", "bytes/token", "text lost"]
     return "The same held-out text in five tokenizers", columns, rows
 
 

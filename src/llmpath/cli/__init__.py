@@ -24,8 +24,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (setup, learning, grading):
-    module.register(app)
+# The order of `llmpath --help`: a learner's day first.
+for command, name in (
+    (setup.init, "init"),
+    (learning.next_, "next"),
+    (grading.grade, "grade"),
+    (learning.hint, "hint"),
+    (learning.quiz, "quiz"),
+    (learning.list_, "list"),
+    (learning.show, "show"),
+    (learning.status, "status"),
+    (setup.start, "start"),
+    (setup.doctor, "doctor"),
+):
+    app.command(name)(command)
 app.add_typer(labs.app, name="lab")
 app.add_typer(progress.app, name="progress")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.names import LabName
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -19,14 +20,9 @@ if TYPE_CHECKING:
 EXIT = {"passed": 0, "error": 2}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(grade)
-
-
 def grade(
     context: typer.Context,
-    lab: Annotated[str | None, typer.Argument(help="The lab; the current one if left out.")] = None,
+    lab: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Grade every lab.")] = False,
     file: Annotated[
         Path | None, typer.Option("--file", help="Grade this file; nothing is recorded.")

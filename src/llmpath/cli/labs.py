@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.names import LabName
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Run, open or reset the exercise of a step.")
 
-LabName = Annotated[str | None, typer.Argument(help="The lab; the current one if left out.")]
 EXIT = {"finished": 0, "interrupted": 130}
 
 

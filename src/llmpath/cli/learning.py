@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.names import LabName, StepName
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -14,18 +15,7 @@ if TYPE_CHECKING:
     from llmpath.planner import StepState
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")]
-StepName = Annotated[
-    str | None, typer.Argument(help="The step or lab; the current one if left out.")
-]
 Pager = Annotated[bool, typer.Option("--pager", help="Read the lesson in your pager.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("next")(next_)
-    for command in (show, status, hint, quiz):
-        app.command()(command)
-    app.command("list")(list_)
 
 
 def next_(
@@ -97,7 +87,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def hint(
     context: typer.Context,
-    lab: Annotated[str | None, typer.Argument(help="The lab; the current one if left out.")] = None,
+    lab: LabName = None,
 ) -> None:
     """Open one more hint of a lab; those opened before are shown again.
 

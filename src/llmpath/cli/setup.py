@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from llmpath.workspace import Created
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    for command in (init, start, doctor):
-        app.command()(command)
-
-
 Folder = Annotated[Path, typer.Argument(help="The folder; made if it does not exist.")]
 
 

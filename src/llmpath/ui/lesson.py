@@ -99,7 +99,7 @@ class _CodeBlock(CodeBlock):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = Text(str(self.text).rstrip())
-        # Loading a lexer takes some 20 ms, which nobody sees who sees no colours.
+        # Loading a lexer takes tens of milliseconds, which nobody sees who sees no colours.
         if console.color_system is not None and self.lexer_name != "text":
             theme = _code_theme(console)
             code = Syntax("", self.lexer_name, theme=theme).highlight(code.plain)

@@ -316,7 +316,7 @@ def _conclusion(board: Board, console: Console, root: str) -> list[RenderableTyp
         sentence = one_line(board.result.sentence)
         parts.append(Text.assemble((f"{signs.passed} ", "good"), (sentence, "title")))
         if board.result.figures:
-            parts.append(Padding(_figures(board.result.figures), (0, 2), expand=False))
+            parts.append(_figures(board.result.figures))
     if ended is None:
         return parts
     words = _ENDINGS[ended.outcome].format(code=abs(ended.exit_code))
@@ -338,7 +338,7 @@ _ENDINGS = {
 
 
 def _figures(figures: dict[str, ev.Cell]) -> Text:
-    text = Text()
+    text = Text("  ")
     for name, value in figures.items():
         text.append(f"{one_line(name)} ", style="muted").append(f"{number(value)}   ")
     text.rstrip()

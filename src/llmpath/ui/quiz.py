@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rich.console import Console, Group
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from llmpath.course.models import Question
+from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
 
@@ -18,9 +18,9 @@ def question(asked: Question, position: int, total: int) -> Group:
     table.add_column(justify="right", style="accent", no_wrap=True)
     table.add_column()
     for number, choice in enumerate(asked.choices, start=1):
-        table.add_row(f"{number}.", Markdown(choice))
+        table.add_row(f"{number}.", prose(choice))
     head = Text(f"Question {position} of {total}", style="muted")
-    return Group(head, Markdown(asked.ask), Padding(table, (1, 2)))
+    return Group(head, prose(asked.ask), Padding(table, (1, 2)))
 
 
 def verdict(asked: Question, correct: bool, console: Console) -> Group:
@@ -29,9 +29,10 @@ def verdict(asked: Question, correct: bool, console: Console) -> Group:
     if correct:
         head = Text(f"{marks.passed} Right.", style="good")
     else:
-        answer = asked.choices[asked.answer - 1]
-        head = Text.assemble((f"{marks.failed} It is {asked.answer}: ", "bad"), answer)
-    return Group(head, Padding(Markdown(asked.because), (0, 2, 1, 2)))
+        head = Text(f"{marks.failed} It is {asked.answer}:", style="bad")
+        answer = Padding(prose(asked.choices[asked.answer - 1]), (0, 2))
+        return Group(head, answer, Padding(prose(asked.because), (0, 2, 1, 2)))
+    return Group(head, Padding(prose(asked.because), (0, 2, 1, 2)))
 
 
 def summary(right: int, total: int, console: Console) -> Text:

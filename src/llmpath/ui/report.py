@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
+from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
 # How many failed checks are explained in full; the rest keep their line in the list.
@@ -37,7 +37,7 @@ def render(report: GradeReport, feedback: Feedback, console: Console, heading: s
     if report.output.strip():
         parts += [_output(report.output)]
     if feedback.after:
-        parts += [Text("What to notice", style="title"), Padding(Markdown(feedback.after), (0, 2))]
+        parts += [Text("What to notice", style="title"), Padding(prose(feedback.after), (0, 2))]
     return Group(*parts)
 
 

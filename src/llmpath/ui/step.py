@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
@@ -11,13 +10,12 @@ from rich.text import Text
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.planner import Plan, StepState
+from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
 
 def lesson(course: Course, state: StepState, text: str, console: Console) -> Group:
     """The head of a step, its goals and its lesson."""
-    from llmpath.ui.lesson import render
-
     number = course.steps.index(state.step) + 1
     place = f"{state.stage.title}, step {number} of {len(course.steps)}"
     head = Text.assemble(
@@ -26,7 +24,7 @@ def lesson(course: Course, state: StepState, text: str, console: Console) -> Gro
     bullet = symbols(console).bullet
     goals = [Text(f"{bullet} {goal}") for goal in state.step.goals]
     aims = Group(Text("Afterwards you can:", style="muted"), *goals)
-    return Group(head, Text(), Padding(aims, (0, 2)), Text(), render(text))
+    return Group(head, Text(), Padding(aims, (0, 2)), Text(), prose(text))
 
 
 def your_turn(state: StepState, console: Console, place: str) -> RenderableType:
@@ -100,7 +98,7 @@ def hints(lab: Lab, opened: int, *, fresh: bool) -> Group:
     for number, text in enumerate(lab.hints[:opened], start=1):
         style = "accent" if fresh and number == opened else "muted"
         parts.append(Text(f"Hint {number} of {len(lab.hints)}", style=style))
-        parts.append(Padding(Markdown(text), (0, 2, 1, 2)))
+        parts.append(Padding(prose(text), (0, 2, 1, 2)))
     if opened == len(lab.hints):
         parts.append(Text("That is all there are.", style="muted"))
     return Group(*parts)

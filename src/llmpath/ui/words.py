@@ -7,11 +7,14 @@ import re
 
 from rich.text import Text
 
+# Sequences for a terminal (colours, cursor, titles), then single control characters.
+_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def clean(text: str) -> str:
-    """Text without control characters, except for line ends; tabs become spaces."""
+    """Text without what controls a terminal, except for line ends; tabs become spaces."""
+    text = _SEQUENCE.sub("", text)
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\t", "    "))
 
 

@@ -11,8 +11,8 @@ def experiment(lab, run) -> None:
     totals = lab.running_totals(dice)
     run.floor("total", 20, "only ones")
     for step, total in enumerate(totals, start=1):
-        run.progress(step, len(dice), note=f"threw {dice[step - 1]}")
         run.log(step, total=total, expected=3.5 * step)
+        run.progress(step, len(dice), note=f"threw {dice[step - 1]}")
     run.text("The dice", " ".join(map(str, dice)))
     faces = [[face, dice.count(face)] for face in range(1, 7)]
     run.table("How often each face came", ["face", "count"], faces)

@@ -8,8 +8,8 @@ def experiment(lab, run) -> None:
     shouts = []
     for step in range(1, 21):
         shouts.append(lab.shout("hello", [1] * step))
-        run.progress(step, 20)
         run.log(step, marks=shouts[-1].count("!"))
+        run.progress(step, 20)
         if step % 5 == 0:
             run.text(f"After {step} wishes", shouts[-1])
     run.table("Four of them", ["wishes", "shout"], [[n, shouts[n - 1]] for n in (1, 5, 10, 20)])

@@ -1,0 +1,37 @@
+"""Arguments that name a step or a lab, and what the shell offers to complete them with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmpath.cli.state import State
+from llmpath.errors import LlmpathError
+
+
+def _labs(incomplete: str) -> list[tuple[str, str]]:
+    """The labs whose id begins so, with their titles."""
+    try:
+        labs = State().course.labs.values()
+    except LlmpathError:  # a completion has nowhere to complain
+        return []
+    return [(lab.id, lab.title) for lab in labs if lab.id.startswith(incomplete)]
+
+
+def _steps(incomplete: str) -> list[tuple[str, str]]:
+    """The steps whose id begins so, with their titles."""
+    try:
+        steps = State().course.steps
+    except LlmpathError:
+        return []
+    return [(step.id, step.title) for step in steps if step.id.startswith(incomplete)]
+
+
+LabName = Annotated[
+    str | None, typer.Argument(help="The lab; the current one if left out.", autocompletion=_labs)
+]
+StepName = Annotated[
+    str | None,
+    typer.Argument(help="The step or lab; the current one if left out.", autocompletion=_steps),
+]
