@@ -130,6 +130,14 @@ def test_a_known_mistake_is_named(bench: Bench) -> None:
     assert bench.grade(SOLUTION).misconception is None
 
 
+def test_a_missing_return_is_no_misconception(bench: Bench) -> None:
+    """None is told as what it most likely is, a missing return, and as no other mistake."""
+    report = bench.grade(SOLUTION.replace("return [word", "_ = [word"))
+    assert statuses(report)["shouts"] == "failed"
+    assert "is a return missing?" in report.checks[2].message
+    assert report.misconception is None
+
+
 def test_in_place_changes_are_seen_across_processes(bench: Bench) -> None:
     """A list that learner code changes in place is changed in the check, too."""
     changed = SOLUTION + "\n_shout = shout\ndef shout(words):\n    out = _shout(words)\n"

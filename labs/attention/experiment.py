@@ -56,9 +56,9 @@ class Size:
 
 
 SIZES = {
-    "micro": Size("*.py", 100_000, 1500, 64, 2, 4, 32, 32, 500, 1e-2, 0.1),
-    "mini": Size("**/*.py", 300_000, 3000, 128, 2, 4, 64, 32, 2000, 4e-3, 0.1),
-    "gpu": Size("**/*.py", 1_000_000, 6000, 256, 4, 8, 128, 64, 4000, 2e-3, 0.2),
+    "micro": Size("*.py", 100_000, 1500, 64, 2, 4, 32, 32, 400, 4e-3, 0.1),
+    "mini": Size("**/*.py", 300_000, 3000, 128, 2, 4, 64, 32, 2000, 2e-3, 0.1),
+    "gpu": Size("**/*.py", 1_000_000, 6000, 256, 4, 8, 128, 64, 4000, 1e-3, 0.2),
 }
 
 
@@ -245,6 +245,7 @@ class WordModel(nn.Module):
         )
         self.out = nn.ModuleList(nn.Linear(hidden, hidden, bias=False) for _ in range(size.layers))
         self.norm = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(size.layers + 1))
+        self.guess = nn.Linear(hidden, vocabulary, bias=False)
         self.dropout = nn.Dropout(size.dropout)
 
     def forward(self, words: Tensor, looks: list[Tensor] | None = None) -> Tensor:
@@ -258,7 +259,7 @@ class WordModel(nn.Module):
                 looks.append(self.lab.attention_weights(q, k, mask))
             mixed = self.lab.attention(q, k, v, mask)
             hidden = hidden + self.dropout(out(mixed.transpose(1, 2).flatten(2)))
-        return self.norm[-1](hidden) @ self.word.weight.T
+        return self.guess(self.norm[-1](hidden))
 
     @torch.no_grad()
     def look(self, words: Tensor, device: torch.device) -> Tensor:
@@ -305,10 +306,10 @@ class WordModel(nn.Module):
 def waves(time: int, hidden_size: int) -> Tensor:
     """Sines and cosines that tell positions apart, (time, hidden_size).
 
-    Source: "Attention Is All You Need", Vaswani and others, 2017, section 3.5; here a tenth as
-    high, like the embeddings of the words.
+    Source: "Attention Is All You Need", Vaswani and others, 2017, section 3.5; here the
+    waves are a tenth as high and at most about twice as long as the text that is seen at once.
     """
-    turns = torch.arange(time)[:, None] * 10_000 ** -torch.linspace(0, 1, hidden_size // 2)
+    turns = torch.arange(time)[:, None] * (time / 3) ** -torch.linspace(0, 1, hidden_size // 2)
     return 0.1 * torch.cat([turns.sin(), turns.cos()], dim=-1)
 
 

@@ -14,7 +14,13 @@ ANSWERS = frozenset({"mismatch", "assertion", "raised"})
 def known_mistakes(lab: Lab, results: Iterable[CheckResult]) -> tuple[Misconception, ...]:
     """The misconceptions whose `fails` are the checks that failed; none if code is missing."""
     failed = [result for result in results if result.status not in ("passed", "skipped")]
-    if any(result.detail is None or result.detail.kind not in ANSWERS for result in failed):
+    if not all(_is_answer(result) for result in failed):
         return ()
     ids = frozenset(result.id for result in failed)
     return tuple(known for known in lab.misconceptions if frozenset(known.fails) == ids)
+
+
+def _is_answer(result: CheckResult) -> bool:
+    """Whether a check failed by what came back, and something did come back."""
+    detail = result.detail
+    return detail is not None and detail.kind in ANSWERS and detail.got != "None"

@@ -86,6 +86,9 @@ class _Tolerance:
 
 
 def _compare(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
+    if got is None and want is not None:
+        summary = "None came back: is a return missing?"
+        raise tolerance.fail(summary, describe(want), "None", path)
     if _is_tensor(want):
         _compare_tensors(got, want, tolerance, path)
     elif isinstance(want, bool) or want is None or isinstance(want, (str, bytes)):

@@ -63,7 +63,7 @@ def show(events: Iterable[Event], console: Console, *, root: str = "") -> Outcom
         _show_lines(events, board, console)
     for part in _summary(board, console, root):
         # A file is as wide as its lines.
-        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
+        console.print(part, soft_wrap=not console.is_terminal)
     return board.ended.outcome if board.ended else "killed"
 
 
