@@ -96,8 +96,9 @@ def test_a_terminal_keeps_chart_and_findings():
     text = shown(events, terminal=True)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     after = plain[plain.rindex("train_loss") :]
-    assert "val_loss" in after.splitlines()[0]  # one chart for both losses
-    assert "entropy floor 0.05" in after.splitlines()[0]
+    legend = after.splitlines()[0]  # one chart for both losses
+    assert "val_loss 0.06" in legend
+    assert "entropy floor 0.05" in legend
     assert "╌╌╌╌" in after
     assert re.search(r"[⠁-⣿]{3}", after)
     assert "new words" in after
@@ -238,7 +239,7 @@ def test_no_values_break_a_chart(points, bounds, name, width, height, colour, un
     drawn = chart.draw(width, height, colour=colour, unicode=unicode)
     lines = drawn.plain.split("\n")
     assert len(lines) <= max(height, 4)
-    assert chart.caption(colour=colour, unicode=unicode).plain
+    assert chart.caption(width, colour=colour, unicode=unicode).plain
     Console(file=Window(), width=max(width, 1)).print(drawn)
 
 
@@ -300,7 +301,7 @@ def test_a_gap_stays_a_gap():
     for step, value in enumerate([1.0, 2.0, None, 4.0, math.nan]):
         series.add(step, value)
     assert series.pieces() == [[(0, 1.0), (1, 2.0)], [(3, 4.0)]]
-    assert "loss nan" in Chart([series]).caption().plain
+    assert "loss nan" in Chart([series]).caption(40).plain
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,10 @@ def test_a_file_that_is_no_log_is_set_aside(workspace: Workspace, content: bytes
     assert "llmpath init" in caught.value.hint
     with pytest.raises(LlmpathError, match=f"is missing.*{aside.name}"):
         workspace.progress()
+    workspace.log.create()
+    with pytest.raises(LlmpathError, match="No event can be read"):
+        import_(workspace, aside)
+    assert aside.read_bytes() == content
 
 
 def test_a_database_of_something_else_is_set_aside(workspace: Workspace) -> None:

@@ -89,7 +89,8 @@ def experiment(lab, run):
 """
     request = lab(experiment)
     kinds = [event.event for event in run(request)]
-    assert kinds == ("started floor progress log text table saved progress result ended".split())
+    order = "started floor progress log text table saved progress result ended"
+    assert " ".join(kinds) == order
     lines = (request.run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
     kept = [json.loads(line) for line in lines]
     assert [event["event"] for event in kept] == kinds
@@ -228,9 +229,7 @@ def twice(x):
 
 def test_an_unwritten_function_is_named_with_its_line_and_its_task(lab):
     """The starter's NotImplementedError says which function, where, and what to do."""
-    learner = (
-        'def twice(x):\n    """Double."""\n    # TODO: double x\n    raise NotImplementedError\n'
-    )
+    learner = "def twice(x):\n    # TODO: double x\n    raise NotImplementedError\n"
     failed = failure(lab(learner=learner))
     assert (failed.kind, failed.function, failed.instruction) == (
         "not-written",
@@ -279,6 +278,12 @@ def test_an_exception_without_learner_frames_is_not_theirs(lab):
     assert failed.kind == "experiment"
     assert failed.frames[-1].line == 2
     assert "run.log" in failed.message
+
+
+def test_a_failure_of_the_reference_is_not_the_learners(lab):
+    """Run with --reference, nothing that goes wrong is said to be the learner's code."""
+    for learner in ("def twice(x):\n    return x[0]\n", "def twice(x:\n"):
+        assert failure(lab(learner=learner, reference=True)).kind == "experiment"
 
 
 def test_a_program_that_ends_itself_early_has_no_result(lab):
@@ -569,9 +574,11 @@ def test_ctrl_c_ends_the_run_and_keeps_what_there_is(lab):
 def test_a_second_ctrl_c_ends_code_that_will_not_listen(lab):
     """Code that catches everything is terminated, and killed if need be."""
     body = """
-    print("ready", flush=True)
+    ready = False
     while True:
         try:
+            if not ready:
+                ready = print("ready", flush=True) is None
             time.sleep(0.02)
         except BaseException:
             print("again", flush=True)

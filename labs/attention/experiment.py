@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ BLOCK = 20  # sentences that stay together when text is held out
 NOT_PROSE = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3"}
 
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,6 @@ def experiment(lab, run) -> None:
         )
         return
     after = [model.look(text.encode(s), run.device) for s in sentences]
-    run.figure("loss", draw_curve(curve, text))
     layer, head = sharpest(after)
     name = f"layer {layer + 1}, head {head + 1}"
     run.figure("before-and-after", draw_before_and_after(sentences, before, after, layer, head))
@@ -397,7 +397,7 @@ def habits(model: WordModel, text: Text, size: Size, run):
 
 def favourites(sentence: list[str], weights: Tensor):
     """A table of the earlier word that each word looks at most, in any head."""
-    layers, heads, time, _ = weights.shape
+    heads, time = weights.shape[1:3]
     table = []
     for i in range(1, time):
         earlier = weights[:, :, i, :i].reshape(-1)
@@ -436,29 +436,6 @@ def scale_study(lab, seed: int) -> dict[str, list[float]]:
 # The pictures
 
 
-def draw_curve(curve: list[tuple[int, float, float]], text: Text) -> Figure:
-    """Bits per word over the steps, with what counting alone can do."""
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.subplots()
-    steps, training, held_out = zip(*curve, strict=True)
-    axes.plot(steps, held_out, color=BLUE, marker="o", markersize=3, label="held-out text")
-    axes.plot(steps, training, color=ORANGE, label="training text (with dropout)")
-    for bits, words in [
-        (text.unigram_bits(), "if it only knew how frequent words are"),
-        (text.bigram_bits(), "if it counted pairs of neighbouring words"),
-    ]:
-        axes.axhline(bits, color=GREY, linestyle="--", linewidth=1)
-        axes.annotate(
-            f"{words}: {bits:.2f}", (steps[-1], bits), (0, 3), textcoords="offset points",
-            ha="right", fontsize=8, color=GREY,
-        )  # fmt: skip
-    axes.set(title="Guessing the next word with attention alone", xlabel="step")
-    axes.set_ylabel("bits per word (lower is better)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    return figure
-
-
 def draw_before_and_after(
     sentences: list[list[str]], before: list[Tensor], after: list[Tensor], layer: int, head: int
 ) -> Figure:
@@ -472,7 +449,8 @@ def draw_before_and_after(
         axes[0].set_ylabel("the word that looks (query)")
     for axis in rows[-1]:
         axis.set_xlabel("the word that it looks at (key)")
-    figure.suptitle(f"Where layer {layer + 1}, head {head + 1} looks", fontsize=14)
+    title = f"Where layer {layer + 1}, head {head + 1} looks (figures: weight in per cent)"
+    figure.suptitle(title, fontsize=14)
     figure.colorbar(image, ax=rows, shrink=0.35, label="attention weight")
     return figure
 
@@ -495,8 +473,6 @@ def draw_heads(sentence: list[str], weights: Tensor) -> Figure:
 
 def heat(axes, sentence: list[str], weights: Tensor, values: bool = False):
     """One heat map with words on both sides; what the mask hides is left grey."""
-    from matplotlib import colormaps
-
     time = len(sentence)
     colours = colormaps["Blues"].with_extremes(bad="#efefef")
     hidden = torch.ones(time, time, dtype=torch.bool).triu(diagonal=1) & (weights == 0)
@@ -527,10 +503,14 @@ def draw_scale_study(found: dict[str, list[float]]) -> Figure:
         axes.set_xlabel("head size d")
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)
+    left.set_ylim(top=5.5)
     left.axhline(5, color=GREY, linestyle="--", linewidth=1)
-    left.annotate("all 32 keys alike", (2, 5), (0, 3), textcoords="offset points", fontsize=8)
+    left.annotate(
+        "all 32 keys alike: 5 bits", (4096, 5), (0, 3), textcoords="offset points",
+        ha="right", fontsize=8, color=GREY,
+    )  # fmt: skip
     left.set(ylabel="entropy of a row of weights (bits)", title="How widely a query looks")
     right.set(ylabel="norm of the softmax's Jacobian", title="How much gradient gets through")
-    left.legend(frameon=False, loc="center left")
+    left.legend(frameon=False, loc="center right")
     figure.suptitle("What the √d is for: random queries and keys, 32 keys")
     return figure

@@ -145,7 +145,8 @@ class Failed(_Event):
         kind: `learner` (raised in or below the learner's code), `not-written` (a function
             still raises the starter's NotImplementedError), `syntax` (the file cannot be
             read as Python), `exit` (the code asked to end the program), `experiment` (no
-            line of the learner's was involved), `disk` (no space is left) or `device` (the device
+            line of the learner's was involved: it is the course's, unless a wrong return
+            value led to it), `disk` (no space is left) or `device` (the device
             that was asked for is not there).
         type: the name of the exception's class.
         frames: outermost first; of llmpath's own frames there are none.

@@ -25,12 +25,14 @@ class Explainer:
     """Explains exceptions of one run.
 
     Args:
-        request: the request that the child was sent.
+        request: the request that the child was sent. Nothing that the reference does is
+            said to be the learner's.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._mine = {str(Path(path)) for path in request["thread"].values()}
         self._mine.add(request["learner_file"])
+        self._reference = bool(request["reference"])
         self._experiment = str(Path(request["lab_folder"]) / "experiment.py")
 
     def explain(self, error: BaseException) -> dict[str, Any]:
@@ -59,7 +61,7 @@ class Explainer:
             return "disk"
         if isinstance(error, SystemExit):
             return "exit"
-        if not mine:
+        if not mine or self._reference:
             return "experiment"
         unwritten = isinstance(error, NotImplementedError) and shown[-1]["mine"]
         return "not-written" if unwritten else "learner"
@@ -101,7 +103,7 @@ class Explainer:
             "end_column": end if same_line and end > column else column + 1,
         }
         return {
-            "kind": "syntax",
+            "kind": "experiment" if self._reference else "syntax",
             "type": type(error).__name__,
             "message": error.msg,
             "frames": [frame],

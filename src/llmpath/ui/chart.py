@@ -23,6 +23,8 @@ COLOURS = (BLUE, ORANGE, TEAL, PURPLE, RED)
 PLAIN_MARKERS = ("braille", "x", "+", "o", "*")
 ASCII_MARKERS = ("*", "x", "+", "o", "#")
 LONGEST_NAME = 24
+LONGEST_LABEL = 48
+_BETWEEN = "   "
 
 
 class Series:
@@ -98,20 +100,20 @@ class Chart:
         """The series that can be drawn."""
         return [series for series in self.series if series.is_curve]
 
-    def caption(self, *, colour: bool = True, unicode: bool = True) -> Text:
-        """The legend, with the newest values."""
-        caption = Text(no_wrap=False)
+    def caption(self, width: int, *, colour: bool = True, unicode: bool = True) -> Text:
+        """The legend, with the newest values, in lines of at most `width` columns."""
+        entries = []
         for index, series in enumerate(self.series):
             look, marker = _look(index, colour=colour, unicode=unicode)
-            caption.append("━━" if marker == "braille" else marker * 2, style=look)
-            caption.append(f" {_short(series.name)} ")
-            caption.append(number(series.last), style="bold")
-            caption.append("   ")
+            sign = "━━" if marker == "braille" else marker * 2
+            name = _short(series.name, LONGEST_NAME)
+            entry = Text.assemble((sign, look), f" {name} ", (number(series.last), "bold"))
+            entries.append(entry)
         for bound in self.bounds:
-            caption.append("╌╌" if unicode else "--", style=GREY)
-            caption.append(f" {_short(bound.label)} {number(bound.value)}   ", style=GREY)
-        caption.rstrip()
-        return caption
+            sign = "╌╌" if unicode else "--"
+            words = f"{sign} {_short(bound.label, LONGEST_LABEL)} {number(bound.value)}"
+            entries.append(Text(words, style=GREY))
+        return _filled(entries, width)
 
     def draw(self, width: int, height: int, *, colour: bool = True, unicode: bool = True) -> Text:
         """The curves and bounds, without the caption.
@@ -164,9 +166,21 @@ def _code(colour: str) -> int:
     return int(colour.removeprefix("color(").removesuffix(")"))
 
 
-def _short(name: str) -> str:
+def _short(name: str, longest: int) -> str:
     name = one_line(name)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def _filled(entries: list[Text], width: int) -> Text:
+    """Entries side by side, as many as fit into a line."""
+    lines: list[Text] = []
+    for entry in entries:
+        entry.truncate(width, overflow="ellipsis")
+        if lines and lines[-1].cell_len + len(_BETWEEN) + entry.cell_len <= width:
+            lines[-1].append(_BETWEEN).append_text(entry)
+        else:
+            lines.append(entry)
+    return Text("\n").join(lines)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
@@ -249,4 +263,5 @@ def round_numbers(low: float, high: float, count: int) -> list[float]:
 def _multiples(low: float, high: float, step: float, digits: int) -> list[float]:
     first = math.ceil(low / step)
     last = math.floor(high / step)
-    return [round(index * step, digits) for index in range(first, last + 1)]
+    places = (round(index * step, digits) for index in range(first, last + 1))
+    return [place for place in places if low <= place <= high]  # rounding may lead outside

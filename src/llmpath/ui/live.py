@@ -6,6 +6,7 @@ nothing else; it touches no disk.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 
@@ -39,10 +40,12 @@ from llmpath.ui.words import clean, coloured, number, one_line
 REFRESH = 8  # times a second
 CHART_HEIGHT = 12
 LEAST_CHART = 6
+MAX_CAPTION = 3  # lines
 WIDEST = 120
 SAMPLE_LINES = 4
 STEP_OF_LINES = 10  # per cent between two lines of progress where there is no terminal
 MAX_LATEST = 12
+_NUMERIC = re.compile(r"[-+−]?[\d.,]+\s?%?")
 
 
 def show(events: Iterable[Event], console: Console, *, root: str = "") -> Outcome:
@@ -193,7 +196,9 @@ def _chart(chart: Chart, console: Console, width: int, height: int) -> list[Rend
     """A chart under its caption, in `height` lines."""
     signs = symbols(console) is UNICODE
     colour = console.color_system is not None and not console.no_color
-    caption = Text("\n").join(chart.caption(colour=colour, unicode=signs).wrap(console, width)[:2])
+    caption = chart.caption(width, colour=colour, unicode=signs)
+    if caption.plain.count("\n") >= MAX_CAPTION:
+        caption = Text("\n").join(caption.split("\n")[:MAX_CAPTION])
     lines = height - len(caption.plain.splitlines())
     return [caption, chart.draw(width, lines, colour=colour, unicode=signs)]
 
@@ -285,11 +290,13 @@ def _table(table: ev.Table, console: Console) -> RenderableType:
         title=Text(one_line(table.title), style="title"),
         title_justify="left",
         box=box.ASCII2 if plain else box.SIMPLE_HEAD,
+        show_edge=plain,
         border_style="muted",
         header_style="title",
     )
     for index, name in enumerate(table.columns):
-        numeric = any(not isinstance(row[index], str) for row in table.rows if index < len(row))
+        cells = [row[index] for row in table.rows if index < len(row)]
+        numeric = bool(cells) and all(map(_is_numeric, cells))
         justify: JustifyMethod = "right" if numeric else "left"
         drawn.add_column(Text(one_line(name)), justify=justify, overflow="fold")
     for row in table.rows:
@@ -298,6 +305,11 @@ def _table(table: ev.Table, console: Console) -> RenderableType:
         options = console.options.update(max_width=10_000)
         drawn.width = Measurement.get(console, options, drawn).maximum
     return drawn
+
+
+def _is_numeric(cell: ev.Cell) -> bool:
+    """Whether a cell is a number, be it written as text with digits and a per cent sign."""
+    return not isinstance(cell, str) or _NUMERIC.fullmatch(cell.strip()) is not None
 
 
 def _problems(board: Board) -> list[RenderableType]:

@@ -69,7 +69,7 @@ def import_(workspace: Workspace, path: Path) -> Imported:
     content = files.read(path)
     if content is None:
         raise LlmpathError(f"There is no file {path} to import.")
-    if content.startswith(_SQLITE_MAGIC):
+    if content.startswith(_SQLITE_MAGIC) or path.suffix == workspace.log.path.suffix:
         incoming = salvage(path)
         if not incoming:
             raise LlmpathError(f"No event can be read from {path} any more.")
