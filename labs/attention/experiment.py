@@ -57,7 +57,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size("*.py", 100_000, 1500, 64, 2, 4, 32, 32, 400, 4e-3, 0.1),
+    "micro": Size("*.py", 100_000, 1500, 64, 2, 4, 32, 24, 400, 5e-3, 0.1),
     "mini": Size("**/*.py", 300_000, 3000, 128, 2, 4, 64, 32, 2000, 2e-3, 0.1),
     "gpu": Size("**/*.py", 1_000_000, 6000, 256, 4, 8, 128, 64, 4000, 1e-3, 0.2),
 }
@@ -330,7 +330,7 @@ def train(model: WordModel, text: Text, size: Size, run) -> list[tuple[int, floa
             group["lr"] = size.learning_rate * min(step / 30, 1.1 - step / size.steps)
         recent.append(train_step(model, text.training, size, optimizer, batches))
         run.progress(step, size.steps, f"{recent[-1]:.2f} bits per word")
-        if step % max(1, size.steps // 20) == 0 or not math.isfinite(recent[-1]):
+        if step % max(1, size.steps // 16) == 0 or not math.isfinite(recent[-1]):
             curve.append((step, sum(recent) / len(recent), model.bits(text.held_out, run.device)))
             run.log(step, train_bits=curve[-1][1], held_out_bits=curve[-1][2])
             recent = []

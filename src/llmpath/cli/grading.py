@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from llmpath.course.models import Lab
     from llmpath.grading.report import GradeReport
     from llmpath.workspace import Workspace
+
+
+class Isolation(StrEnum):
+    """How strictly the learner's code is confined."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
+
 
 EXIT = {"passed": 0, "error": 2}
 
@@ -31,6 +41,9 @@ def grade(
         int | None, typer.Option("--seed", min=0, help="Draw the same inputs again.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    isolation: Annotated[
+        Isolation, typer.Option("--isolation", help="How strictly to confine the code.")
+    ] = Isolation.AUTO,
 ) -> None:
     """Check your code for a lab, and record the result.
 
@@ -45,7 +58,7 @@ def grade(
     workspace = _workspace(state, file)
     reports = []
     for each in labs:
-        report = _grade(state, each, file, workspace, seed)
+        report = _grade(state, each, file, workspace, seed, isolation)
         reports.append(report)
         if not as_json:
             show(state, each, report, brief=every)
@@ -66,7 +79,12 @@ def _workspace(state: State, file: Path | None) -> Workspace | None:
 
 
 def _grade(
-    state: State, lab: Lab, file: Path | None, workspace: Workspace | None, seed: int | None
+    state: State,
+    lab: Lab,
+    file: Path | None,
+    workspace: Workspace | None,
+    seed: int | None,
+    isolation: Isolation,
 ) -> GradeReport:
     from llmpath.grading.grader import GradeRequest, grade
     from llmpath.workspace.thread import sources
@@ -85,6 +103,7 @@ def _grade(
         thread={name: s.path for name, s in sources(state.course, lab, own).items()},
         seed=seed,
         course=state.course.version,
+        isolation=isolation.value,
     )
     from llmpath.ui.theme import make_console
 

@@ -57,7 +57,7 @@ def run(
     else:
         from llmpath.ui.live import show
 
-        outcome = show(happenings, state.console)
+        outcome = show(happenings, state.console, root=str(state.here.root))
     folder = request.run_folder.relative_to(state.here.root).as_posix()
     step = state.course.step_of(chosen)
     state.here.record(events.ran(step.id, chosen.id, folder, outcome))

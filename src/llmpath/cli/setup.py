@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -43,7 +44,6 @@ def start(context: typer.Context, folder: Folder = Path("my-llmpath")) -> None:
 
     state: State = context.obj
     made = _create(state, folder)
-    state.workspace = made.workspace.root
     state.console.print(view.created(made, "", state.console))
     first = state.plan.states[0]
     state.console.print(view.heading("The first lesson", "llmpath next"))
@@ -77,13 +77,17 @@ def doctor(
 
 
 def _create(state: State, folder: Path) -> Created:
-    from llmpath.course.loader import load
-    from llmpath.course.locate import locate
-    from llmpath.workspace import create
+    from llmpath.errors import LlmpathError
+    from llmpath.workspace import create, find
 
-    root = locate(state.course_root)
-    state.course = load(root)
-    return create(folder, state.course, root if state.course_root is not None else None)
+    if state.workspace is None:
+        # A workspace that is there already remembers its course.
+        with contextlib.suppress(LlmpathError):
+            state.here = find(explicit=folder)
+    named = state.course.root if state.course_root is not None else None
+    made = create(folder, state.course, named)
+    state.here = made.workspace
+    return made
 
 
 def _loop(state: State, lab: Lab) -> None:
@@ -99,7 +103,7 @@ def _loop(state: State, lab: Lab) -> None:
     name = f"{lab.title}, on the reference"
     state.console.print(view.heading(name, f"llmpath lab run {lab.id} --reference"))
     request = run_request(state, lab, reference=True, device="auto", scale="micro", seed=0)
-    live(run(request), state.console)
+    live(run(request), state.console, root=str(state.here.root))
     state.console.print(view.heading("The grading", f"llmpath grade {lab.id}"))
     folder = state.course.lab_folder(lab)
     thread = {key: each.path for key, each in sources(state.course, lab, None).items()}

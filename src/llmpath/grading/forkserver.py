@@ -19,8 +19,13 @@ import socket
 import sys
 from typing import Any
 
+import psutil
+
+from llmpath.grading import sandbox
+
 CHILD_DESCRIPTORS = 3
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(preload: list[str]) -> None:
@@ -30,7 +35,9 @@ def main(preload: list[str]) -> None:
         # A module that is missing is missed where it is used, with its own message.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    sandbox.load()
     gc.freeze()  # keeps the pages shared with the children from being copied
+    _adopt_orphans()
     children: set[int] = set()
     try:
         while (request := _receive(control)) is not None:
@@ -40,6 +47,7 @@ def main(preload: list[str]) -> None:
     finally:
         for child in children:
             _kill(child)
+        _end_orphans(set())
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -57,6 +65,7 @@ def _fork(
         _kill(child)
         children.discard(child)
         _, status = os.waitpid(child, 0)
+        _end_orphans(children)
         return {"code": os.waitstatus_to_exitcode(status)}
     server = os.getpid()
     child = os.fork()
@@ -92,6 +101,21 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever a worker leaves behind, also from new sessions (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _end_orphans(children: set[int]) -> None:
+    """End what the worker that has just ended left behind, until nothing of it is left."""
+    while orphans := [p for p in psutil.Process().children() if p.pid not in children]:
+        for orphan in orphans:
+            _kill(orphan.pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan.pid, 0)
 
 
 def _kill(child: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import math
 import secrets
 import shutil
 import signal
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -29,12 +30,14 @@ from llmpath.errors import LlmpathError
 from llmpath.grading.children import ChildrenError, Nursery, StartMethod, nursery
 from llmpath.grading.mistakes import known_mistakes
 from llmpath.grading.report import CheckResult, Detail, GradeReport, Isolation
+from llmpath.grading.sandbox import REQUIRED
 from llmpath.grading.sentence import sentence
 from llmpath.grading.session import Output, Session
 
+STARTING = 120.0  # seconds that two interpreters may take to start, on a very busy machine
 TICK = 0.05  # seconds between looks at the clock and at memory
 MAX_FILE = 2 * 1024 * 1024
-MEASURES = ("separate process", "clean folder", "time limit", "memory limit")
+ALWAYS = ("separate process", "clean folder", "time limit", "memory limit")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class GradeRequest:
         seed: draws the inputs of the checks; None draws a new one.
         course: the version of the course, for the report.
         only: ids of the checks to run, in this order; None runs all.
+        isolation: confine learner code as well as the machine can (`auto`), refuse to grade
+            where that is not enough (`require`), or do not (`off`).
     """
 
     lab: Lab
@@ -57,6 +62,7 @@ class GradeRequest:
     seed: int | None = None
     course: str = "0"
     only: tuple[str, ...] | None = None
+    isolation: Literal["auto", "require", "off"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,8 @@ class _Grading:
         self._source = source
         self._results: dict[str, CheckResult] = {}
         self._problem: Detail | None = None
+        self._force: frozenset[str] = frozenset()
+        self._used = 0.0  # seconds of the lab's limit
         self._output = Output(self._lab.limits.output_kb * 1024)
         wanted = request.only or tuple(check.id for check in self._lab.checks)
         by_id = {check.id: check for check in self._lab.checks}
@@ -165,16 +173,23 @@ class _Grading:
 
     def run(self) -> GradeReport:
         began = time.monotonic()
-        deadline = began + self._lab.limits.seconds
         while (remaining := self._remaining()) and self._problem is None:
-            if time.monotonic() >= deadline:
+            if self._used >= self._lab.limits.seconds:
                 self._out_of_time(remaining)
                 break
             before = len(self._results)
-            self._session(remaining, deadline)
+            self._session(remaining)
             if len(self._results) == before and self._problem is None:
                 self._problem = Detail(kind="course", summary="the judge ended without a verdict")
         return self._report(time.monotonic() - began)
+
+    def _isolation(self) -> Isolation:
+        mode = self._request.isolation
+        measures = (*sorted(self._force), *ALWAYS)
+        standing: Literal["verified", "self-checked"] = "self-checked"
+        if mode == "require" and self._force >= REQUIRED:
+            standing = "verified"
+        return Isolation(mode=mode, measures=measures, standing=standing)
 
     def _remaining(self) -> list[Check]:
         return [check for check in self._checks if check.id not in self._results]
@@ -185,13 +200,13 @@ class _Grading:
             detail = Detail(kind="limit", summary=f"the lab's {limit:g} s were used up before it")
             self._settle(check, "timeout", detail, 0.0)
 
-    def _session(self, checks: list[Check], deadline: float) -> None:
+    def _session(self, checks: list[Check]) -> None:
         """Run judge and worker once, until they end, break, or run out of time or memory."""
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
         session = Session(self._nursery, folder, self._output)
         try:
             session.start(self._worker_config(folder), self._judge_config(checks))
-            self._follow(session, checks, deadline)
+            self._follow(session, checks)
         finally:
             session.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -206,12 +221,21 @@ class _Grading:
             copy.write_bytes(_read(path))
             thread[lab] = str(copy)
         where = str(folder / "where.txt")
-        return {"file": str(file), "thread": thread, "seed": self._seed, "where": where}
+        return {
+            "file": str(file),
+            "thread": thread,
+            "seed": self._seed,
+            "where": where,
+            "confine": self._request.isolation != "off",
+            "hidden": [str(self._request.folder.resolve().parent)],
+            "cpu_seconds": math.ceil(self._lab.limits.seconds) + 5,
+        }
 
     def _judge_config(self, checks: list[Check]) -> dict[str, Any]:
         return {
             "checks": str((self._request.folder / "checks.py").resolve()),
             "seed": self._seed,
+            "require": sorted(REQUIRED) if self._request.isolation == "require" else [],
             "passed": [r.id for r in self._results.values() if r.status == "passed"],
             "run": [
                 {"id": check.id, "function": check.function, "needs": list(check.needs)}
@@ -219,30 +243,50 @@ class _Grading:
             ],
         }
 
-    def _follow(self, session: Session, checks: list[Check], deadline: float) -> None:
+    def _follow(self, session: Session, checks: list[Check]) -> None:
         """Read the judge's events, and look at the clock and at memory between them."""
         by_id = {check.id: check for check in checks}
         current: Check | None = None
-        began = time.monotonic()
+        began = started = time.monotonic()
         while True:
             event = session.event(TICK)
+            now = time.monotonic()
             if event is None:
-                limit = self._limit_of(current)
-                if time.monotonic() > min(began + limit, deadline):
-                    whole = time.monotonic() > deadline
-                    self._timed_out(session, current, whole, time.monotonic() - began)
-                    return
-                if session.memory_mb() > self._lab.limits.memory_mb:
-                    self._out_of_memory(current, time.monotonic() - began)
+                if self._over_limits(session, current, now - began, now - started):
                     return
                 continue
             kind = event.get("event")
             if kind == "start":
-                current, began = by_id.get(str(event.get("check"))), time.monotonic()
+                current, began = by_id.get(str(event.get("check"))), now
             elif kind == "verdict":
                 self._take_verdict(event, by_id)
-            elif not self._take_end(event, session, current, time.monotonic() - began):
+            elif not self._take_end(event, session, current, now - began):
+                self._used += now - started
                 return
+            elif kind == "importing":
+                # Until here, interpreters were starting: not the learner's time.
+                began = started = now
+                session.importing = True
+
+    def _over_limits(
+        self, session: Session, check: Check | None, running: float, in_session: float
+    ) -> bool:
+        """End the check at hand if it, or the lab, has used more than it may."""
+        if not session.importing:
+            if in_session < STARTING:
+                return False
+            self._problem = Detail(kind="course", summary="the judge did not start")
+            return True
+        whole = self._used + in_session > self._lab.limits.seconds
+        if whole or running > self._limit_of(check):
+            self._used += in_session
+            self._timed_out(session, check, whole, running)
+            return True
+        excess = session.excess(self._lab.limits.memory_mb)
+        if excess:
+            self._used += in_session
+            self._fail(check, Detail(kind="limit", summary=excess), "failed", running)
+        return bool(excess)
 
     def _limit_of(self, check: Check | None) -> float:
         own = check.seconds if check is not None else None
@@ -262,20 +306,29 @@ class _Grading:
         """Handle an event after which the session is over; whether it goes on all the same."""
         kind = event.get("event")
         if kind == "importing":
-            return True
+            return self._take_isolation(event)
         if kind == "import-failed":
             self._problem = _import_problem(event["error"])
         elif kind == "worker-died":
             detail = _death(session.end_worker(), str(event.get("message")))
-            if current is None:
-                self._problem = detail
-            else:
-                self._settle(current, "failed", detail, seconds)
+            self._fail(current, detail, "failed", seconds)
         elif kind == "broken":
             self._problem = Detail(kind="course", summary=str(event.get("message")))
         elif self._remaining() and self._problem is None:
             self._problem = Detail(kind="course", summary="the judge ended before the last verdict")
         return False
+
+    def _take_isolation(self, event: dict[str, Any]) -> bool:
+        """Note what is in force; whether that is enough to go on."""
+        self._force = frozenset(event["isolation"])
+        lacking = REQUIRED - self._force
+        if self._request.isolation == "require" and lacking:
+            raise LlmpathError(
+                f"This machine cannot confine learner code: {', '.join(sorted(lacking))} would "
+                "not be kept apart.",
+                "Grade on Linux 6.12 or newer with libseccomp, or without --isolation require.",
+            )
+        return True
 
     def _timed_out(
         self, session: Session, check: Check | None, whole: bool, seconds: float
@@ -284,19 +337,14 @@ class _Grading:
         limit = self._lab.limits.seconds if whole else self._limit_of(check)
         name = "the lab" if whole else "a check" if check is not None else "its import"
         summary = f"it was still running after {limit:g} s, the limit of {name}"
-        detail = Detail(kind="limit", summary=summary, frames=frames)
-        if check is None:
-            self._problem = detail
-        else:
-            self._settle(check, "timeout", detail, seconds)
+        self._fail(check, Detail(kind="limit", summary=summary, frames=frames), "timeout", seconds)
 
-    def _out_of_memory(self, check: Check | None, seconds: float) -> None:
-        limit = self._lab.limits.memory_mb
-        detail = Detail(kind="limit", summary=f"it used more than the {limit} MB it may")
+    def _fail(self, check: Check | None, detail: Detail, status: str, seconds: float) -> None:
+        """Settle the check at hand; without one, it was the import that failed."""
         if check is None:
             self._problem = detail
         else:
-            self._settle(check, "failed", detail, seconds)
+            self._settle(check, status, detail, seconds)
 
     def _settle(self, check: Check, status: Any, detail: Detail | None, seconds: float) -> None:
         points = check.points if status == "passed" else 0
@@ -335,7 +383,7 @@ class _Grading:
             checks=results,
             problem=problem,
             misconception=known[0].id if len(known) == 1 else None,
-            isolation=Isolation(measures=MEASURES),
+            isolation=self._isolation(),
             output=self._output.text(),
             seed=self._seed,
             seconds=round(seconds, 3),

@@ -68,8 +68,11 @@ def main(config: dict[str, Any]) -> None:
 
 def _grade(config: dict[str, Any], stream: Stream, verdicts: Stream) -> None:
     connection = Connection(stream)
-    verdicts.send({"event": "importing"})
     try:
+        isolation = connection.isolation()
+        verdicts.send({"event": "importing", "isolation": isolation})
+        if not set(config["require"]) <= set(isolation):
+            return  # the parent has heard what is missing, and refuses
         connection.ask("import")
     except LearnerError as error:
         verdicts.send({"event": "import-failed", "error": error.report})

@@ -59,6 +59,12 @@ class Connection:
         self._called_back = 0
         self._failure: AssertionError | None = None
 
+    def isolation(self) -> list[str]:
+        """What the worker says is in force: its first frame, sent before any learner code runs."""
+        reply, _ = self._receive()
+        found = reply.get("isolation")
+        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
     def ask(self, op: str, **fields: Any) -> Any:
         """Send one request and return the value of its reply."""
         value, _ = self.request(op, {}, **fields)

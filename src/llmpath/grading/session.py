@@ -18,6 +18,9 @@ from llmpath.grading.children import Child, ChildrenError, Nursery
 from llmpath.grading.report import Frame
 from llmpath.grading.wire import Closed, Stream, WireError
 
+MAX_PROCESSES = 64
+MAX_DISK = 256 * 2**20  # bytes in the scratch folder
+
 
 class Session:
     """One judge and one worker, with the pipes between them and to us."""
@@ -29,7 +32,7 @@ class Session:
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._children: list[Child] = []
         self._readers: list[threading.Thread] = []
-        self._closing: list[int] = []
+        self.importing = False
 
     def start(self, worker: dict[str, Any], judge: dict[str, Any]) -> None:
         """Start both; the judge's first event arrives by `event`."""
@@ -73,15 +76,26 @@ class Session:
         except queue.Empty:
             return None
 
-    def memory_mb(self) -> float:
-        """Resident memory of the worker and its children, in MiB."""
-        total = 0
+    def excess(self, memory_mb: int) -> str:
+        """What the worker and its children use too much of, as a sentence; "" if nothing.
+
+        Args:
+            memory_mb: the resident memory that they may use together, in MiB.
+        """
+        processes, memory = 0, 0
         with contextlib.suppress(psutil.Error, IndexError):
             worker = psutil.Process(self._children[0].pid)
             for process in [worker, *worker.children(recursive=True)]:
+                processes += 1
                 with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
-        return total / 2**20
+                    memory += process.memory_info().rss
+        if memory > memory_mb * 2**20:
+            return f"it used more than the {memory_mb} MB of memory that it may"
+        if processes > MAX_PROCESSES:
+            return f"it started more than the {MAX_PROCESSES} processes that it may"
+        if _size(self._folder) > MAX_DISK:
+            return f"it wrote more than the {MAX_DISK // 2**20} MB that it may"
+        return ""
 
     def running_line(self, file: str, source: bytes) -> tuple[Frame, ...]:
         """The line of the learner's file that the worker is at, where that can be told."""
@@ -117,6 +131,19 @@ class Session:
                 child.end()
         for thread in self._readers:
             thread.join(timeout=1.0)
+
+
+def _size(folder: Path) -> int:
+    """The bytes of all files in a folder; a file that vanishes meanwhile counts nothing."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(Path(entry.path))
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from llmpath.grading.sandbox import confine
 from llmpath.grading.wire import Closed, Decoder, Encoder, Stream, WireError
 
 MAX_TEXT = 2000
@@ -32,13 +33,30 @@ def main(config: dict[str, Any]) -> None:
 
     Args:
         config: `file` (the learner's file, inside the scratch folder), `thread` (lab id to
-            file, for `earlier`), `seed`, and `where` (a file for the line that was running
-            when time ran out).
+            file, for `earlier`), `seed`, `where` (a file for the line that was running
+            when time ran out), `confine` (whether to), `cpu_seconds` and
+            `hidden` (folders that must not be read).
     """
     reading, writing = os.dup(0), os.dup(1)
     _detach_standard_streams()
     _listen_for_timeouts(config["where"])
-    Worker(Stream(reading, writing), config).serve()
+    folder = Path(config["file"]).parent
+    _settle_in(folder)
+    stream = Stream(reading, writing)
+    # Before any learner code, so what it says is true.
+    force: frozenset[str] = frozenset()
+    if config["confine"]:
+        hidden = tuple(Path(name) for name in config["hidden"])
+        force = confine(folder, config["cpu_seconds"], hidden)
+    stream.send({"isolation": sorted(force)})
+    Worker(stream, config).serve()
+
+
+def _settle_in(folder: Path) -> None:
+    """Make the scratch folder the home and the place of temporary files."""
+    for name, path in (("HOME", folder / "home"), ("TMPDIR", folder / "tmp")):
+        path.mkdir()
+        os.environ[name] = str(path)
 
 
 # Streams that stay open for the life of the process are no contexts.
