@@ -31,7 +31,8 @@ def listing(course: Course, plan: Plan, console: Console) -> Group:
     for stage in course.stages:
         parts += _stage(stage, plan, console)
     if plan.current is not None:
-        parts.append(Text.assemble(("llmpath next", "command"), f"  {plan.current.step.title}"))
+        onward = Text.assemble(("llmpath next", "command"), f"  {plan.current.step.title}")
+        parts += [Text(), onward]
     return Group(*parts)
 
 
@@ -43,7 +44,7 @@ def _stage(stage: Stage, plan: Plan, console: Console) -> list[RenderableType]:
     title = Text(stage.title, style="title")
     if not states:
         head.add_row(title, Text("to come", style="muted"))
-        return [head, Text()]
+        return [head]
     done = sum(state.done for state in states)
     bar = Table.grid(padding=(0, 1))
     count = Text(f"{done} of {len(states)}", style="muted")
