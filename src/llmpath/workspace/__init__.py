@@ -6,10 +6,14 @@ files, each with a snapshot first; `export` and `import_` carry the log elsewher
 
 from __future__ import annotations
 
-from llmpath.workspace.exchange import Imported, export, export_text, import_
-from llmpath.workspace.folder import Created, Workspace, create, find
-from llmpath.workspace.history import Change, redo, reset, restore, undo
-from llmpath.workspace.progress import Progress, StepProgress
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmpath.workspace.exchange import Imported, export, export_text, import_
+    from llmpath.workspace.folder import Created, Workspace, create, find
+    from llmpath.workspace.history import Change, redo, reset, restore, undo
+    from llmpath.workspace.progress import Progress, StepProgress
 
 __all__ = [
     "Change",
@@ -28,3 +32,18 @@ __all__ = [
     "restore",
     "undo",
 ]
+
+# Loaded when first asked for: `llmpath next` needs the folder and the log alone.
+_HOMES = {
+    "exchange": ("Imported", "export", "export_text", "import_"),
+    "folder": ("Created", "Workspace", "create", "find"),
+    "history": ("Change", "redo", "reset", "restore", "undo"),
+    "progress": ("Progress", "StepProgress"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"llmpath.workspace.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
