@@ -89,10 +89,10 @@ class Session:
                 processes += 1
                 with contextlib.suppress(psutil.Error):
                     memory += process.memory_info().rss
-        if memory > memory_mb * 2**20:
-            return f"it used more than the {memory_mb} MB of memory that it may"
         if processes > MAX_PROCESSES:
             return f"it started more than the {MAX_PROCESSES} processes that it may"
+        if memory > memory_mb * 2**20:
+            return f"it used more than the {memory_mb} MB of memory that it may"
         if _size(self._folder) > MAX_DISK:
             return f"it wrote more than the {MAX_DISK // 2**20} MB that it may"
         return ""
