@@ -82,16 +82,14 @@ class Session:
         Args:
             memory_mb: the resident memory that they may use together, in MiB.
         """
-        processes, memory = 0, 0
+        processes: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error, IndexError):
             worker = psutil.Process(self._children[0].pid)
-            for process in [worker, *worker.children(recursive=True)]:
-                processes += 1
-                with contextlib.suppress(psutil.Error):
-                    memory += process.memory_info().rss
-        if processes > MAX_PROCESSES:
+            processes = [worker, *worker.children(recursive=True)]
+        if len(processes) > MAX_PROCESSES:
             return f"it started more than the {MAX_PROCESSES} processes that it may"
-        if memory > memory_mb * 2**20:
+        limit = memory_mb * 2**20
+        if sum(map(_resident, processes)) > limit and sum(map(_own_share, processes)) > limit:
             return f"it used more than the {memory_mb} MB of memory that it may"
         if _size(self._folder) > MAX_DISK:
             return f"it wrote more than the {MAX_DISK // 2**20} MB that it may"
@@ -131,6 +129,25 @@ class Session:
                 child.end()
         for thread in self._readers:
             thread.join(timeout=1.0)
+
+
+def _resident(process: psutil.Process) -> int:
+    """The resident bytes of a process; none if it is gone."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _own_share(process: psutil.Process) -> int:
+    """The same, with memory that processes share counted once among them, where it can be told.
+
+    It takes the system a while, so it is asked only when the plain sum is over the limit.
+    """
+    try:
+        return int(getattr(process.memory_full_info(), "pss", 0)) or _resident(process)
+    except psutil.Error:
+        return 0
 
 
 def _size(folder: Path) -> int:
