@@ -207,6 +207,9 @@ def _spawn(module: str, folder: Path) -> subprocess.Popen[bytes]:
             "PYTHONIOENCODING": "utf-8:backslashreplace",
             "TOKENIZERS_PARALLELISM": "false",
             "MPLBACKEND": "Agg",
+            # Threads that wait sleep, and do not spin: on a busy machine spinning threads keep
+            # the working ones from running, and a run takes several times as long.
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         },
         start_new_session=POSIX,
         creationflags=new_group,
