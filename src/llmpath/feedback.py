@@ -113,12 +113,14 @@ def _headline(result: CheckResult, lab: Lab) -> str:
         return f"not run: it needs “{needed}”"
     if detail.kind == "course":
         return "The check itself is broken. This is the course's fault, not yours."
+    if detail.kind in ("mismatch", "limit"):
+        return detail.summary[:1].upper() + detail.summary[1:]
     return detail.summary
 
 
 def _hint(result: CheckResult, check: Check | None) -> str:
-    """The author's hint, unless the cause is plain: code that is missing or was not reached."""
-    plain = {"not-written", "missing", "skipped", "course", "syntax"}
+    """The author's hint, unless no answer came: code that is missing, not reached, or stopped."""
+    plain = {"not-written", "missing", "skipped", "course", "syntax", "limit", "died"}
     if check is None or check.hint is None or result.detail is None or result.detail.kind in plain:
         return ""
     return check.hint

@@ -44,6 +44,10 @@ def grade(
     isolation: Annotated[
         Isolation, typer.Option("--isolation", help="How strictly to confine the code.")
     ] = Isolation.AUTO,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write the report as a web page."),
+    ] = None,
 ) -> None:
     """Check your code for a lab, and record the result.
 
@@ -54,6 +58,8 @@ def grade(
     state: State = context.obj
     if every and (lab is not None or file is not None):
         raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
+    if html is not None:
+        _require_page_name(html)
     labs = list(state.course.labs.values()) if every else [state.lab(lab)]
     workspace = _workspace(state, file)
     reports = []
@@ -65,6 +71,10 @@ def grade(
     if as_json:
         data = [report.model_dump(mode="json") for report in reports]
         typer.echo(json.dumps(data if every else data[0], indent=2, ensure_ascii=False))
+    if html is not None:
+        _write_page(state, html, labs, reports, file)
+        if not as_json:
+            state.console.print(f"The report is in {html}.", soft_wrap=True)
     raise typer.Exit(max(EXIT.get(report.status, 1) for report in reports))
 
 
@@ -139,3 +149,30 @@ def show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
         return
     state.console.print(view.render(report, said, state.console, lab.title))
     state.console.print(view.what_next(report, said, lab.id))
+
+
+def _require_page_name(path: Path) -> None:
+    """Refuse, before anything is graded, a name under which something else may stand."""
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise LlmpathError(
+            f"--html {path} is not the name of a web page.",
+            "Let it end in .html, such as report.html.",
+        )
+
+
+def _write_page(
+    state: State, path: Path, labs: list[Lab], reports: list[GradeReport], file: Path | None
+) -> None:
+    from datetime import datetime
+
+    from llmpath.feedback import feedback
+    from llmpath.ui.html import Graded, page
+    from llmpath.workspace import files
+
+    graded = [
+        Graded(lab.title, file.name if file is not None else lab.file, report, said)
+        for lab, report in zip(labs, reports, strict=True)
+        for said in [feedback(report, lab)]
+    ]
+    text = page(graded, datetime.now().astimezone())
+    files.write(path.expanduser(), text.encode("utf-8", errors="replace"))

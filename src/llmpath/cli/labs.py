@@ -1,4 +1,4 @@
-"""`llmpath lab …`: run, open, reset, runs."""
+"""`llmpath lab …`: run, open, reset, diff, solution, runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli import solution
 from llmpath.cli.names import LabName
 from llmpath.errors import LlmpathError
 
@@ -138,6 +139,10 @@ def reset(context: typer.Context, lab: LabName = None) -> None:
         kept = _near(change.snapshot, state.here.root)
         state.console.print(f"Yours is kept as {kept}.", soft_wrap=True)
         state.console.print("llmpath progress undo brings it back.")
+
+
+app.command("diff")(solution.diff)
+app.command("solution")(solution.solution)
 
 
 @app.command()

@@ -115,6 +115,18 @@ def starter(source: str, name: str = "lab.py") -> str:
     return text
 
 
+def solved(source: str, name: str = "lab.py") -> str:
+    """What a learner may compare with: the lab file without the markers of its regions.
+
+    Raises:
+        CourseError: as `regions` does.
+    """
+    lines = _lines(source)
+    for region in reversed(regions(source, name)):
+        del lines[region.end - 1], lines[region.start - 1]
+    return "".join(lines)
+
+
 def misconceive(source: str, misconception: Misconception, name: str = "lab.py") -> str:
     """The lab file with one known mistake in it.
 

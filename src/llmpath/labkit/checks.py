@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ class Mismatch(AssertionError):  # noqa: N818 - a verdict, not an error
         self.because = because
 
 
-def close(got: Any, want: Any, *, atol: float, rtol: float = 0.0, because: str) -> None:
+def close(
+    got: Any,
+    want: Any,
+    *,
+    atol: float,
+    rtol: float = 0.0,
+    because: str,
+    axes: str | None = None,
+) -> None:
     """Check that `got` equals `want` up to |got - want| <= atol + rtol * |want|.
 
     Type, shape, dtype, device and finiteness are compared before values. `want` may be a
@@ -47,11 +56,15 @@ def close(got: Any, want: Any, *, atol: float, rtol: float = 0.0, because: str) 
         atol: the absolute tolerance, always given: there is no default that suits all.
         rtol: the relative tolerance.
         because: one sentence, shown to the learner, that says what the difference means.
+        axes: what the axes of every tensor in `want` are, such as "batch, heads, time,
+            head_size"; shown beside the shapes if they differ.
 
     Raises:
         Mismatch: with what was expected, what came, and where they differ most.
+        ValueError: `axes` does not name each axis of `want`.
     """
-    _compare(got, want, _Tolerance(atol, rtol, because), path="")
+    names = tuple(name.strip() for name in axes.split(",")) if axes is not None else ()
+    _compare(got, want, _Tolerance(atol, rtol, because, axes=names), path="")
 
 
 def same(got: Any, want: Any, *, because: str, strict: bool = False) -> None:
@@ -69,17 +82,16 @@ def same(got: Any, want: Any, *, because: str, strict: bool = False) -> None:
     _compare(got, want, _Tolerance(0.0, 0.0, because, exact=True, strict=strict), path="")
 
 
+@dataclass(frozen=True)
 class _Tolerance:
     """How closely to compare, and what to say when it does not hold."""
 
-    def __init__(
-        self, atol: float, rtol: float, because: str, exact: bool = False, strict: bool = False
-    ) -> None:
-        self.atol = atol
-        self.rtol = rtol
-        self.because = because
-        self.exact = exact
-        self.strict = strict
+    atol: float
+    rtol: float
+    because: str
+    axes: tuple[str, ...] = ()
+    exact: bool = False
+    strict: bool = False
 
     def fail(self, summary: str, expected: str, got: str, where: str = "") -> Mismatch:
         return Mismatch(summary, expected=expected, got=got, where=where, because=self.because)
@@ -106,11 +118,15 @@ def _compare(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
 def _compare_exactly(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
     if type(got) is not type(want):
         raise tolerance.fail(f"expected {describe(want)}", show(want), describe(got), path)
-    if got != want:
-        where = path
-        if isinstance(want, (str, bytes)):
-            where = " ".join(filter(None, [path, _first_difference(got, want)]))
-        raise tolerance.fail("the value differs", show(want), show(got), where)
+    if got == want:
+        return
+    if isinstance(want, (str, bytes)):
+        index = _first_difference(got, want)
+        unit = "character" if isinstance(want, str) else "byte"
+        where = " ".join(filter(None, [path, f"from {unit} {index}"]))
+        expected, came = _excerpt(want, index), _excerpt(got, index)
+        raise tolerance.fail("the value differs", expected, came, where)
+    raise tolerance.fail("the value differs", show(want), show(got), path)
 
 
 def _compare_numbers(got: Any, want: float, tolerance: _Tolerance, path: str) -> None:
@@ -118,16 +134,24 @@ def _compare_numbers(got: Any, want: float, tolerance: _Tolerance, path: str) ->
         got = got.item()
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         raise tolerance.fail("expected a number", show(want), describe(got), path)
-    if tolerance.exact:
-        if type(got) is not type(want) or got != want:
-            raise tolerance.fail("the value differs", show(want), show(got), path)
-        return
-    if math.isnan(got):
+    if tolerance.exact and type(got) is not type(want):
+        summary = f"expected {'an int' if isinstance(want, int) else 'a float'}"
+        raise tolerance.fail(summary, describe(want), describe(got), path)
+    if got != got:  # NaN; math.isnan takes no whole number beyond a float
         raise tolerance.fail("the value is NaN (not a number)", show(want), "nan", path)
     if got == want:
         return
-    if not abs(got - want) <= tolerance.atol + tolerance.rtol * abs(want):
-        raise tolerance.fail("the value differs", show(want), show(got), path)
+    if tolerance.exact or not _near(got, want, tolerance):
+        raise tolerance.fail("the value differs", *_told_apart(want, got), path)
+
+
+def _near(got: float, want: float, tolerance: _Tolerance) -> bool:
+    if math.isinf(want):
+        return False  # rtol * inf would allow every difference
+    try:
+        return abs(got - want) <= tolerance.atol + tolerance.rtol * abs(want)
+    except OverflowError:  # a whole number beyond what a float can hold
+        return False
 
 
 def _compare_sequences(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
@@ -137,7 +161,7 @@ def _compare_sequences(got: Any, want: Any, tolerance: _Tolerance, path: str) ->
     for index, (mine, right) in enumerate(zip(got, want, strict=False)):
         _compare(mine, right, tolerance, f"{path}[{index}]")
     if len(got) != len(want):
-        raise tolerance.fail("the length differs", f"{len(want)} items", f"{len(got)} items", path)
+        raise tolerance.fail("the length differs", _items(want), _items(got), path)
 
 
 def _compare_dicts(got: Any, want: dict[Any, Any], tolerance: _Tolerance, path: str) -> None:
@@ -161,8 +185,10 @@ def _compare_tensors(got: Any, want: torch.Tensor, tolerance: _Tolerance, path: 
 
     if not _is_tensor(got):
         raise tolerance.fail("expected a tensor", describe(want), describe(got), path)
+    if tolerance.axes and len(tolerance.axes) != want.dim():
+        raise ValueError(f"axes names {len(tolerance.axes)} axes, but the tensor has {want.dim()}")
     if got.shape != want.shape:
-        raise tolerance.fail("the shape differs", _shape(want), _shape(got), path)
+        raise _shape_differs(got, want, tolerance, path)
     if got.dtype != want.dtype:
         raise tolerance.fail("the dtype differs", str(want.dtype), str(got.dtype), path)
     if got.device != want.device:
@@ -173,27 +199,50 @@ def _compare_tensors(got: Any, want: torch.Tensor, tolerance: _Tolerance, path: 
     if not got.is_floating_point() and not got.is_complex():
         _compare_integers(got, want, tolerance, path)
         return
-    bad = torch.isnan(got) & ~torch.isnan(want) | (torch.isinf(got) != torch.isinf(want))
-    if bool(bad.any()):
-        index = _first(bad)
-        raise tolerance.fail(
-            f"{int(bad.sum())} of {got.numel()} values are not finite",
-            _at(want, index),
-            _at(got, index),
-            f"{path}[{_index(index)}]",
-        )
-    difference = (got.double() - want.double()).abs()
+    _compare_finiteness(got, want, tolerance, path)
+    double = torch.complex128 if got.is_complex() else torch.float64
+    size = want.to(double).abs()
+    difference = (got.to(double) - want.to(double)).abs()
+    # Equal infinities differ by NaN; unequal ones by more than any tolerance allows.
     difference = torch.where(got == want, torch.zeros_like(difference), difference)
-    allowed = tolerance.atol + tolerance.rtol * want.double().abs()
-    wrong = ~(difference <= allowed)
+    size = torch.where(torch.isinf(size), torch.zeros_like(size), size)
+    wrong = ~(difference <= tolerance.atol + tolerance.rtol * size)
     if bool(wrong.any()):
-        index = _first_of_largest(difference)
-        raise tolerance.fail(
-            f"{int(wrong.sum())} of {got.numel()} values differ, by up to {difference.max():.3g}",
-            _at(want, index),
-            _at(got, index),
-            f"{path}[{_index(index)}]",
-        )
+        summary, worst = _count(wrong, "differs", "differ"), float(difference[wrong].max())
+        summary += f", by up to {worst:.3g}" if math.isfinite(worst) else ""
+        raise _differs_at(_first_of_largest(difference), summary, got, want, tolerance, path)
+
+
+def _shape_differs(
+    got: torch.Tensor, want: torch.Tensor, tolerance: _Tolerance, path: str
+) -> Mismatch:
+    """The mismatch of two shapes, with the meaning of their axes where that is known."""
+    if got.dim() != want.dim():
+        axes = f": {', '.join(tolerance.axes)}" if tolerance.axes else ""
+        many = f"{want.dim()} {'axis' if want.dim() == 1 else 'axes'}"
+        summary = f"the shape differs: expected {many}{axes}"
+        return tolerance.fail(summary, _shape(want, tolerance.axes), _shape(got), path)
+    wrong = [axis for axis in range(want.dim()) if got.shape[axis] != want.shape[axis]]
+    names = [f"axis {i}" + (f" ({tolerance.axes[i]})" if tolerance.axes else "") for i in wrong]
+    where = " ".join(filter(None, [path, ", ".join(names)]))
+    expected, came = _shape(want, tolerance.axes), _shape(got, tolerance.axes)
+    return tolerance.fail("the shape differs", expected, came, where)
+
+
+def _compare_finiteness(
+    got: torch.Tensor, want: torch.Tensor, tolerance: _Tolerance, path: str
+) -> None:
+    import torch
+
+    kinds = (
+        (torch.isnan(got) & ~torch.isnan(want), "is NaN (not a number)", "are NaN (not a number)"),
+        (torch.isinf(got) & ~torch.isinf(want), "is infinite", "are infinite"),
+        (~torch.isinf(got) & torch.isinf(want), "should be infinite", "should be infinite"),
+    )
+    for wrong, one, many in kinds:
+        if bool(wrong.any()):
+            summary = _count(wrong, one, many)
+            raise _differs_at(_first(wrong), summary, got, want, tolerance, path)
 
 
 def _compare_integers(
@@ -201,13 +250,30 @@ def _compare_integers(
 ) -> None:
     wrong = got != want
     if bool(wrong.any()):
-        index = _first(wrong)
-        raise tolerance.fail(
-            f"{int(wrong.sum())} of {got.numel()} values differ",
-            _at(want, index),
-            _at(got, index),
-            f"{path}[{_index(index)}]",
-        )
+        summary = _count(wrong, "differs", "differ")
+        raise _differs_at(_first(wrong), summary, got, want, tolerance, path)
+
+
+def _differs_at(
+    index: tuple[int, ...],
+    summary: str,
+    got: torch.Tensor,
+    want: torch.Tensor,
+    tolerance: _Tolerance,
+    path: str,
+) -> Mismatch:
+    """The mismatch of two tensors of one shape, shown at one of their elements."""
+    where = f"{path}[{_index(index)}]" if index else path
+    expected, came = _told_apart(want[index].item(), got[index].item())
+    return tolerance.fail(summary, expected, came, where)
+
+
+def _count(wrong: torch.Tensor, one: str, many: str) -> str:
+    """How many values are wrong: "1 of 6 values differs"."""
+    if wrong.numel() == 1:
+        return f"the value {one}"
+    count = int(wrong.sum())
+    return f"{count} of {wrong.numel()} values {one if count == 1 else many}"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -228,24 +294,45 @@ def _first_of_largest(difference: torch.Tensor) -> tuple[int, ...]:
     return tuple(reversed(index))
 
 
-def _at(tensor: torch.Tensor, index: tuple[int, ...]) -> str:
-    return show(tensor[index].item())
-
-
 def _index(index: tuple[int, ...]) -> str:
     return ", ".join(str(i) for i in index)
 
 
-def _shape(tensor: torch.Tensor) -> str:
-    return f"shape ({_index(tuple(tensor.shape))}{',' if tensor.dim() == 1 else ''})"
+def _shape(tensor: torch.Tensor, axes: tuple[str, ...] = ()) -> str:
+    """The shape in words, such as "shape (2, 3): batch 2, time 3"."""
+    text = f"shape ({_index(tuple(tensor.shape))}{',' if tensor.dim() == 1 else ''})"
+    sizes = (f"{name} {size}" for name, size in zip(axes, tensor.shape, strict=False))
+    return f"{text}: {', '.join(sizes)}" if axes else text
 
 
-def _first_difference(got: str | bytes, want: str | bytes) -> str:
-    unit = "character" if isinstance(want, str) else "byte"
+def _told_apart(want: Any, got: Any) -> tuple[str, str]:
+    """Two numbers that are not equal, with as many digits as it takes to see that."""
+    if isinstance(want, float) and isinstance(got, float):
+        for digits in range(6, 18):
+            expected, came = f"{want:.{digits}g}", f"{got:.{digits}g}"
+            if expected != came:
+                return expected, came
+    return show(want), show(got)
+
+
+def _first_difference(got: str | bytes, want: str | bytes) -> int:
     for index, (mine, right) in enumerate(zip(got, want, strict=False)):
         if mine != right:
-            return f"from {unit} {index}"
-    return f"from {unit} {min(len(got), len(want))}"
+            return index
+    return min(len(got), len(want))
+
+
+def _excerpt(text: str | bytes, index: int, around: int = 60) -> str:
+    """A text as it would be written in Python; of a long one, what stands around an index."""
+    if len(text) <= 2 * around:
+        return show(text)
+    start, end = max(index - around, 0), index + around
+    before, after = ("…" if start else ""), ("…" if end < len(text) else "")
+    return before + show(text[start:end]) + after
+
+
+def _items(value: Any) -> str:
+    return f"{len(value)} item{'' if len(value) == 1 else 's'}"
 
 
 def _shorten(text: str, limit: int = 160) -> str:
@@ -268,7 +355,7 @@ def describe(value: Any) -> str:
     if _is_tensor(value):
         return f"a tensor of {_shape(value)}, {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        return f"a {type(value).__name__} of {len(value)} items"
+        return f"a {type(value).__name__} of {_items(value)}"
     if isinstance(value, (bool, int, float, str, bytes)):
         return f"the {type(value).__name__} {show(value)}"
     return _shorten(str(value))

@@ -101,7 +101,7 @@ class _CodeBlock(CodeBlock):
         code = Text(str(self.text).rstrip())
         # Loading a lexer takes tens of milliseconds, which nobody sees who sees no colours.
         if console.color_system is not None and self.lexer_name != "text":
-            theme = _code_theme(console)
+            theme = code_theme(console)
             code = Syntax("", self.lexer_name, theme=theme).highlight(code.plain)
         code.rstrip()
         indent = min(INDENT, options.max_width // 10)
@@ -109,7 +109,8 @@ class _CodeBlock(CodeBlock):
             yield from _hanging(line, console, options.max_width, indent, 4)
 
 
-def _code_theme(console: Console) -> ANSISyntaxTheme:
+def code_theme(console: Console) -> ANSISyntaxTheme:
+    """The colours of code, in the terminal's own background."""
     return ANSISyntaxTheme(
         {tuple(name.split(".")): console.get_style(style) for name, style in CODE_STYLES.items()}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.syntax import Syntax
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
+from llmpath.ui.lesson import code_theme
 from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
@@ -29,11 +32,11 @@ def render(report: GradeReport, feedback: Feedback, console: Console, heading: s
     """
     parts: list[RenderableType] = [_heading(feedback, heading, console)]
     if feedback.problem is not None:
-        parts += [_explanation(feedback.problem, console)]
+        parts += [_explanation([feedback.problem], console)]
     else:
         parts += [_check_list(feedback, console)]
         parts += _explanations(feedback, console)
-    parts += _mistakes(feedback)
+    parts += _mistakes(feedback, console)
     if report.output.strip():
         parts += [_output(report.output)]
     if feedback.after:
@@ -74,11 +77,23 @@ def _explanations(feedback: Feedback, console: Console) -> list[RenderableType]:
     ):
         return [_unwritten(feedback)]
     failed = [check for check in feedback.checks if check.status not in ("passed", "skipped")]
-    parts: list[RenderableType] = [_explanation(check, console) for check in failed[:EXPLAINED]]
-    if len(failed) > EXPLAINED:
-        more = f"{len(failed) - EXPLAINED} more will be explained once these pass."
+    causes = _causes(failed)
+    parts: list[RenderableType] = [_explanation(cause, console) for cause in causes[:EXPLAINED]]
+    later = sum(len(cause) for cause in causes[EXPLAINED:])
+    if later:
+        more = f"{later} more will be explained once these pass."
         parts.append(Padding(Text(more, style="muted"), (0, 2, 1, 2)))
     return parts
+
+
+def _causes(failed: Sequence[CheckFeedback]) -> list[list[CheckFeedback]]:
+    """Failed checks, together where they failed for the same reason in the same function."""
+    causes: dict[object, list[CheckFeedback]] = {}
+    for check in failed:
+        place = (check.frames[-1].file, check.frames[-1].function) if check.frames else None
+        key = (check.headline, check.facts, check.because, place)
+        causes.setdefault(key, []).append(check)
+    return list(causes.values())
 
 
 def _unwritten(feedback: Feedback) -> Padding:
@@ -91,24 +106,32 @@ def _unwritten(feedback: Feedback) -> Padding:
     return Padding(Group(*lines), (0, 2, 1, 2))
 
 
-def _explanation(check: CheckFeedback, console: Console) -> Padding:
+def _explanation(cause: Sequence[CheckFeedback], console: Console) -> Padding:
+    """Why these checks did not pass; all for the reason that the first one gives."""
+    check = cause[0]
     parts: list[RenderableType] = [
         Text(check.title, style="title"),
+        *([Text(_others(len(cause) - 1), style="muted")] if len(cause) > 1 else []),
         Text(check.headline, style="bad" if check.status != "error" else "warn"),
     ]
-    if check.facts:
+    facts = check.facts + ((("why", check.because),) if check.because else ())
+    if facts:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="muted", no_wrap=True)
         table.add_column()
-        for name, value in check.facts:
+        for name, value in facts:
             table.add_row(name, Text(value))
         parts.append(table)
-    if check.because:
-        parts.append(Text(check.because))
+    if check.status == "timeout" and check.frames:
+        parts.append(Text("It was at:", style="muted"))
     parts += [_frame(frame, console) for frame in check.frames if check.facts or frame.line]
     if check.hint:
-        parts.append(Text.assemble(("Hint  ", "accent"), check.hint))
+        parts.append(_labelled("Hint", prose(check.hint)))
     return Padding(Group(*parts), (0, 2, 1, 2))
+
+
+def _others(count: int) -> str:
+    return f"and {count} other check{'' if count == 1 else 's'}, for the same reason"
 
 
 def _frame(frame: Frame, console: Console) -> RenderableType:
@@ -116,20 +139,36 @@ def _frame(frame: Frame, console: Console) -> RenderableType:
     place = Text.assemble((f"{frame.file}, line {frame.line}", "path"), where)
     if not frame.text.strip():
         return place
-    theme = "ansi_dark" if console.color_system else "bw"
-    code = Syntax(frame.text.strip(), "python", theme=theme, background_color="default")
+    code = Text(frame.text.strip())
+    if console.color_system is not None:
+        code = Syntax("", "python", theme=code_theme(console)).highlight(code.plain)
+        code.rstrip()
     return Group(place, Padding(code, (0, 4)))
 
 
-def _mistakes(feedback: Feedback) -> list[RenderableType]:
+def _labelled(label: str, said: RenderableType) -> Table:
+    """A text with a word in front of it, all its lines set in alike."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="accent", no_wrap=True)
+    table.add_column()
+    table.add_row(label, said)
+    return table
+
+
+def _mistakes(feedback: Feedback, console: Console) -> list[RenderableType]:
     if feedback.mistake:
-        text = Text.assemble(("This is how it fails when: ", "accent"), feedback.mistake)
-        return [Padding(text, (0, 2, 1, 2))]
+        parts = [Text("This is how it fails when:", style="accent"), prose(feedback.mistake)]
+        return [Padding(Group(*parts), (0, 2, 1, 2))]
     if not feedback.possible_mistakes:
         return []
-    lines = [Text("This is how it fails when one of these is so:", style="accent")]
-    lines += [Text(f"- {mistake}") for mistake in feedback.possible_mistakes]
-    return [Padding(Group(*lines), (0, 2, 1, 2))]
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="accent", no_wrap=True)
+    table.add_column()
+    for mistake in feedback.possible_mistakes:
+        table.add_row(symbols(console).bullet, prose(mistake))
+    count = len(feedback.possible_mistakes)
+    head = Text(f"This is how it fails when one of these {count} is so:", style="accent")
+    return [Padding(Group(head, table), (0, 2, 1, 2))]
 
 
 def _output(output: str) -> Padding:
@@ -149,7 +188,9 @@ def what_next(report: GradeReport, feedback: Feedback, lab_id: str) -> Text:
     """The command that fits the result."""
     if report.passed:
         run = (f"llmpath lab run {lab_id}", "command")
-        return Text.assemble(run, " shows it at work, ", ("llmpath next", "command"), " goes on.")
+        diff = (f"llmpath lab diff {lab_id}", "command")
+        shown = Text.assemble(run, " shows it at work, ", diff, " compares it with the reference,")
+        return Text.assemble(shown, " ", ("llmpath next", "command"), " goes on.")
     hint = (f"llmpath hint {lab_id}", "command")
     if feedback.problem is not None or feedback.unwritten:
         return Text.assemble(hint, " helps.")
