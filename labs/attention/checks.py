@@ -385,7 +385,7 @@ def test_gradients(lab, rng):
     mask = random_mask(rng, 4, 6)
     has(lab.attention(q.clone(), k.clone(), v.clone(), mask), (2, 4, 3), torch.float64, "attention")
     inputs = [x.clone().requires_grad_() for x in (q, k, v)]
-    want = torch.autograd.grad(reference(*inputs, mask), inputs, cotangent)
+    want = torch.autograd.grad((reference(*inputs, mask) * cotangent).sum(), inputs)
     found = lab.vjp(lab.attention, q, k, v, mask, cotangent=cotangent)
     close(
         found.args,
@@ -398,7 +398,7 @@ def test_gradients(lab, rng):
     seeing = torch.tensor([0, 2, 3])
     inputs = [x.clone().requires_grad_() for x in (q, k, v)]
     output = reference(inputs[0][:, seeing], *inputs[1:], mask[seeing])
-    want = torch.autograd.grad(output, inputs, cotangent[:, seeing])
+    want = torch.autograd.grad((output * cotangent[:, seeing]).sum(), inputs)
     found = lab.vjp(lab.attention, q, k, v, mask, cotangent=cotangent)
     close(
         found.args,

@@ -15,6 +15,7 @@ import typer
 
 from llmpath.cli import grading, labs, learning, progress, setup
 from llmpath.cli.state import State
+from llmpath.cli.watch import watch
 from llmpath.errors import LlmpathError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ for command, name in (
     (setup.init, "init"),
     (learning.next_, "next"),
     (grading.grade, "grade"),
+    (watch, "watch"),
     (learning.hint, "hint"),
     (learning.quiz, "quiz"),
     (learning.list_, "list"),

@@ -1,0 +1,164 @@
+"""`llmpath watch`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from llmpath.cli.names import LabName
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from llmpath.cli.state import State
+    from llmpath.course.models import Lab
+    from llmpath.grading.grader import Graded, Grader
+    from llmpath.ui.watch import Screen
+    from llmpath.watching.loop import Watch
+
+QUIT = ("q", "")  # "": the terminal is gone
+
+
+def watch(context: typer.Context, lab: LabName = None) -> None:
+    """Grade a lab's file whenever you save it, until you press q.
+
+    Keys: n shows what comes next, r runs the experiment, h opens one more hint, l lists the
+    steps. Where there is no terminal, one report is printed for each save.
+
+    Example: [bold]llmpath watch attention[/]
+    """
+    from llmpath.grading.grader import Grader
+    from llmpath.ui.watch import Screen
+    from llmpath.watching.loop import Watch
+
+    state: State = context.obj
+    chosen = state.lab(lab)
+    file = state.here.file(state.course, chosen)
+    screen = Screen(state.console, os.path.relpath(file), chosen.title, chosen.id)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Grader(state.course.lab_folder(chosen)) as grader,
+        Watch(file, state.here.state, lambda: _grade(state, chosen, grader)) as watching,
+        screen.shown(),
+    ):
+        desk = _Desk(context, chosen, screen, watching)
+        with desk.keys():
+            desk.serve()
+
+
+def _grade(state: State, lab: Lab, grader: Grader) -> Graded:
+    from llmpath.grading.grader import GradeRequest
+    from llmpath.workspace.thread import sources
+
+    thread = {name: s.path for name, s in sources(state.course, lab, state.here).items()}
+    file, folder = state.here.file(state.course, lab), state.course.lab_folder(lab)
+    return grader.grade(GradeRequest(lab, folder, file, thread, course=state.course.version))
+
+
+@dataclass
+class _Desk:
+    """Hands each event of a watch to where it belongs."""
+
+    context: typer.Context
+    lab: Lab
+    screen: Screen
+    watching: Watch[Graded]
+    recorded: object = None
+    away: bool = False  # an experiment has the terminal, keys included
+
+    def keys(self) -> AbstractContextManager[None]:
+        """Keys become events, where there is someone to press them."""
+        from llmpath.ui.keyboard import keys
+
+        if self.screen.interactive and sys.stdin.isatty():
+            return keys(self._press)
+        return contextlib.nullcontext()
+
+    def _press(self, key: str) -> None:
+        if not self.away or key == "":
+            self.watching.press(key)
+
+    def serve(self) -> None:
+        """Serve events until it is time to go."""
+        from llmpath.watching import loop
+
+        for event in self.watching.events():
+            match event:
+                case loop.Began():
+                    self.screen.grading()
+                case loop.Done():
+                    self._report(event.result)
+                case loop.Refused():
+                    self.screen.waiting(event.error.message, event.error.hint)
+                case loop.Gone():
+                    self.screen.gone()
+                case loop.Pressed():
+                    if event.key in QUIT:
+                        return
+                    self._answer(event.key)
+
+    def _report(self, graded: Graded) -> None:
+        from llmpath.feedback import feedback
+
+        report = graded.report
+        if report.status != "error":
+            self._record(graded)
+        self.screen.graded(report, feedback(report, self.lab), polling=self.watching.polling)
+
+    def _record(self, graded: Graded) -> None:
+        """Record a result that differs from the last, or that comes of other passing code."""
+        state: State = self.context.obj
+        report = graded.report
+        failed = [check.id for check in report.checks if check.status != "passed"]
+        result = (report.status, report.points, failed, graded.source if report.passed else b"")
+        if result == self.recorded:
+            return
+        state.here.record_grade(
+            state.course,
+            self.lab,
+            status=report.status,
+            points=report.points,
+            max_points=report.max_points,
+            failed=failed,
+            content=graded.source,
+        )
+        self.recorded = result
+
+    def _answer(self, key: str) -> None:
+        """Do what a key asks for, as the command of that name does."""
+        from llmpath.cli import learning
+
+        state: State = self.context.obj
+        state.__dict__.pop("plan", None)  # it has changed since the last key
+        match key:
+            case "n":
+                with self.screen.aside():
+                    learning.next_(self.context)
+            case "h":
+                with self.screen.aside():
+                    learning.hint(self.context, self.lab.id)
+            case "l":
+                with self.screen.aside():
+                    learning.list_(self.context)
+            case "r":
+                self._run()
+            case _:
+                self.screen.back()
+
+    def _run(self) -> None:
+        from llmpath.cli import labs
+        from llmpath.errors import LlmpathError
+
+        self.away = True
+        try:
+            with self.screen.stepped_aside(), contextlib.suppress(typer.Exit):
+                labs.run(self.context, self.lab.id)
+        except LlmpathError as error:
+            self.screen.waiting(error.message, error.hint)
+        finally:
+            self.away = False

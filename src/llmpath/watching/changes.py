@@ -1,0 +1,146 @@
+"""Notices that one file was saved: by notifications where they arrive, else by polling.
+
+Editors save in several ways: in place, by renaming a new file over the old one, by deleting
+it first. So the folder is watched, any stir in it only says "look", and what counts is
+whether the file's own identity, size or time differ from what they were.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import watchfiles
+
+STEP = 20  # milliseconds without a further change, after which a save is taken to be over
+DEBOUNCE = 400  # milliseconds, at most, that a save in many small writes is waited for
+LOOK = 500  # milliseconds between looks without a notification: a link leads to other folders
+POLL = 200  # milliseconds between looks where notifications do not arrive
+SELF_TEST = 0.5  # seconds that a notification may take
+RETRY = 0.2  # seconds between looks for a folder that is gone
+
+Stamp = tuple[int, int, int]
+
+
+def stamp(file: Path) -> Stamp | None:
+    """What changes when a file is saved (inode, size, time); None if there is no file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def notified(folder: Path, seconds: float = SELF_TEST) -> bool:
+    """Whether the system tells of a file that is written into `folder`, tried by writing one."""
+    probe = folder / f".watch-{os.getpid()}-{os.urandom(4).hex()}"
+    over = threading.Event()
+    arrived = False
+    writer = threading.Thread(target=_stir, args=(probe, over, seconds), daemon=True)
+    try:
+        changes = watchfiles.watch(
+            folder,
+            watch_filter=lambda _, path: Path(path).name == probe.name,
+            stop_event=over,
+            debounce=50,
+            step=10,
+            rust_timeout=100,
+            recursive=False,
+            raise_interrupt=False,
+        )
+        writer.start()
+        arrived = next(changes, None) is not None
+    except OSError:
+        arrived = False
+    over.set()
+    if writer.ident is not None:
+        writer.join()
+    return arrived
+
+
+def _stir(probe: Path, over: threading.Event, seconds: float) -> None:
+    """Write a file again and again until that was noticed or time is up."""
+    end = time.monotonic() + seconds
+    try:
+        while not over.wait(0.03) and time.monotonic() < end:
+            probe.write_bytes(os.urandom(8))
+    except OSError:
+        pass  # a folder that cannot be written: nothing is known, so it is polled
+    finally:
+        over.set()
+        probe.unlink(missing_ok=True)
+
+
+class Changes:
+    """Calls `saved` or `gone` as a file changes, from a thread of its own.
+
+    Args:
+        file: the file; neither it nor its folder need exist.
+        state: a folder beside it that may be written, for the self-test.
+        saved: called after each save.
+        gone: called when the file is no longer there.
+    """
+
+    def __init__(
+        self, file: Path, state: Path, saved: Callable[[], None], gone: Callable[[], None]
+    ) -> None:
+        self._file = file
+        self._state = state
+        self._saved = saved
+        self._gone = gone
+        self._seen = stamp(file)
+        self._over = threading.Event()
+        self.polling: bool | None = None
+        # A daemon, as the wait for a notification can not always be cut short.
+        self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+
+    def _run(self) -> None:
+        self.polling = not notified(self._state)
+        while not self._over.is_set():
+            try:
+                self._follow(self._file.parent)
+            except OSError:  # the folder is gone, or went while it was watched
+                self._look()
+                self._over.wait(RETRY)
+
+    def _follow(self, folder: Path) -> None:
+        """Look at the file whenever something stirs in the folder, while it is the same one."""
+        identity = folder.stat().st_ino
+        for _ in watchfiles.watch(
+            folder,
+            watch_filter=None,
+            debounce=DEBOUNCE,
+            step=STEP,
+            stop_event=self._over,
+            rust_timeout=LOOK,
+            yield_on_timeout=True,
+            # None leaves it to WATCHFILES_FORCE_POLLING, for those who know better.
+            force_polling=True if self.polling else None,
+            poll_delay_ms=POLL,
+            recursive=False,
+            raise_interrupt=False,
+        ):
+            self._look()
+            if folder.stat().st_ino != identity:
+                return
+
+    def _look(self) -> None:
+        now = stamp(self._file)
+        if now == self._seen or self._over.is_set():
+            return
+        self._seen = now
+        if now is None:
+            self._gone()
+        else:
+            self._saved()
