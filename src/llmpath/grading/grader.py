@@ -12,7 +12,6 @@ import ast
 import contextlib
 import math
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from llmpath.grading.mistakes import known_mistakes
 from llmpath.grading.report import CheckResult, Detail, GradeReport, Isolation
 from llmpath.grading.sandbox import REQUIRED
 from llmpath.grading.sentence import sentence
-from llmpath.grading.session import Output, Session
+from llmpath.grading.session import Output, Session, remove
 
 STARTING = 120.0  # seconds that two interpreters may take to start, on a very busy machine
 TICK = 0.05  # seconds between looks at the clock and at memory
@@ -102,13 +101,15 @@ class Grader:
             LlmpathError: if the file cannot be read or no process can be started.
         """
         source = _read(request.file)
-        with tempfile.TemporaryDirectory(prefix="llmpath-", ignore_cleanup_errors=True) as scratch:
-            try:
-                report = _Grading(self._nursery, request, source, Path(scratch)).run()
-            except ChildrenError as error:
-                raise LlmpathError(
-                    f"The grading could not be started: {error}.", "llmpath doctor may say why."
-                ) from error
+        scratch = Path(tempfile.mkdtemp(prefix="llmpath-"))
+        try:
+            report = _Grading(self._nursery, request, source, scratch).run()
+        except ChildrenError as error:
+            raise LlmpathError(
+                f"The grading could not be started: {error}.", "llmpath doctor may say why."
+            ) from error
+        finally:
+            remove(scratch)
         return Graded(report, source)
 
 
@@ -209,7 +210,7 @@ class _Grading:
             self._follow(session, checks)
         finally:
             session.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
     def _worker_config(self, folder: Path) -> dict[str, Any]:
         file = folder / self._lab.file

@@ -201,6 +201,9 @@ class Lab(_Remote):
         value, _ = self._connection.request("vjp", data, handle=number)
         if not isinstance(value, dict) or set(value) != {"output", "args", "params"}:
             raise WorkerDiedError("it sent something that is no answer")
+        shape, wanted = getattr(value["output"], "shape", None), cotangent.shape
+        # A product would stretch one to the other, and a wrong shape go unnoticed.
+        assert shape == wanted, f"the output has shape {_shape(shape)}, not {_shape(wanted)}"
         return Gradients(**value)
 
 
@@ -257,6 +260,10 @@ class Handle(_Remote):
     def __repr__(self) -> str:
         short = self.type_name.removeprefix("builtins.").rsplit(".", 1)[-1]
         return f"a {short} ({self._name})" if self._name else f"an object of type {short}"
+
+
+def _shape(shape: Any) -> str:
+    return "none, for it is no tensor" if shape is None else str(tuple(shape))
 
 
 def _handle(value: Any) -> Handle:
@@ -336,7 +343,7 @@ _RAISABLE = frozenset(
     if isinstance(kind, type)
     and issubclass(kind, Exception)
     and not issubclass(kind, (UnicodeError, BaseExceptionGroup, AssertionError))
-    and kind is not Exception
+    and kind not in (Exception, StopIteration, StopAsyncIteration)  # these would end a loop
 )
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 CheckStatus = Literal["passed", "failed", "error", "skipped", "timeout"]
 ReportStatus = Literal["passed", "failed", "syntax-error", "import-error", "error"]
+
+
+def _printable(value: object) -> object:
+    """Text without lone surrogates, which learner code can make and UTF-8 cannot write."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+Printable = Annotated[str, BeforeValidator(_printable)]
 
 
 class _Frozen(BaseModel):
@@ -17,10 +25,10 @@ class _Frozen(BaseModel):
 class Frame(_Frozen):
     """One line of a learner's traceback: file name, line number, function and source text."""
 
-    file: str
+    file: Printable
     line: int
-    function: str
-    text: str = ""
+    function: Printable
+    text: Printable = ""
 
 
 class Detail(_Frozen):
@@ -46,12 +54,12 @@ class Detail(_Frozen):
         "skipped",
         "syntax",
     ]
-    summary: str
-    expected: str = ""
-    got: str = ""
-    where: str = ""
-    because: str = ""
-    exception: str = ""
+    summary: Printable
+    expected: Printable = ""
+    got: Printable = ""
+    where: Printable = ""
+    because: Printable = ""
+    exception: Printable = ""
     frames: tuple[Frame, ...] = ()
 
 
@@ -62,7 +70,7 @@ class CheckResult(_Frozen):
     status: CheckStatus
     points: int
     max_points: int
-    message: str = ""
+    message: Printable = ""
     seconds: float = 0.0
     detail: Detail | None = None
 
@@ -101,7 +109,7 @@ class GradeReport(_Frozen):
     problem: Detail | None = None
     misconception: str | None = None
     isolation: Isolation = Isolation()
-    output: str = ""
+    output: Printable = ""
     seed: int
     seconds: float = 0.0
     course: str

@@ -126,12 +126,18 @@ def _around(path: Path, hidden: tuple[Path, ...]) -> Iterator[Path]:
             yield from _around(entry, hidden)
 
 
-# What learner code has no use for in a check: any way out of the process but its pipes.
+# What learner code has no use for in a check: ways out of the process but its pipes, rights and
+# times of files (which Landlock leaves to everyone), and memory that nobody counts.
 FORBIDDEN_CALLS = (
     "socket connect bind listen ptrace process_vm_readv process_vm_writev "
     "unshare setns mount umount2 pivot_root chroot keyctl add_key request_key bpf "
-    "perf_event_open userfaultfd io_uring_setup kexec_load init_module finit_module reboot"
+    "perf_event_open userfaultfd io_uring_setup kexec_load init_module finit_module reboot "
+    "setpriority ioprio_set chmod fchmod fchmodat fchmodat2 chown fchown lchown "
+    "fchownat utime utimes utimensat futimesat setxattr lsetxattr fsetxattr removexattr "
+    "lremovexattr fremovexattr shmget semget msgget mq_open memfd_create"
 )
+# These are refused for any process but the one that calls.
+FORBIDDEN_FOR_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr"
 
 
 def _seccomp() -> bool:
@@ -147,6 +153,10 @@ def _seccomp() -> bool:
         for name in FORBIDDEN_CALLS.split():
             with contextlib.suppress(OSError, ValueError):
                 rules.add_rule(pyseccomp.ERRNO(errno.EACCES), name)
+        for name in FORBIDDEN_FOR_OTHERS.split():
+            with contextlib.suppress(OSError, ValueError):
+                someone_else = pyseccomp.Arg(0, pyseccomp.NE, 0)
+                rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name, someone_else)
         rules.load()
     except (OSError, ValueError, RuntimeError):
         return False

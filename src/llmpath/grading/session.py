@@ -6,7 +6,10 @@ import contextlib
 import os
 import queue
 import re
+import shutil
 import signal
+import stat
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -105,7 +108,7 @@ class Session:
         for _ in range(20):
             time.sleep(0.01)
             with contextlib.suppress(OSError, ValueError):
-                text = self._where.read_text(errors="replace")[:20_000]
+                text = _read_regular(self._where, 20_000)
                 found = re.findall(rf'{re.escape(file)}", line (\d+) in (\S+)', text)
             if found:
                 break
@@ -152,15 +155,36 @@ def _own_share(process: psutil.Process) -> int:
 
 def _size(folder: Path) -> int:
     """The bytes of all files in a folder; a file that vanishes meanwhile counts nothing."""
-    total = 0
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            with contextlib.suppress(OSError):
+    total, waiting = 0, [str(folder)]
+    while waiting:  # a loop, because learner code can nest folders deeper than calls can
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    total += _size(Path(entry.path))
+                    waiting.append(entry.path)
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+def remove(folder: Path) -> None:
+    """Remove a scratch folder, however deep it was made; what resists is left to the system."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        with contextlib.suppress(OSError):
+            subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
+
+
+def _read_regular(path: Path, limit: int) -> str:
+    """The beginning of a file, if it is one and no pipe, link or device put in its place."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return os.read(descriptor, limit).decode(errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:
