@@ -15,6 +15,7 @@ from llmpath.errors import LlmpathError
 if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
+    from llmpath.grading.grader import Graded, GradeRequest
     from llmpath.grading.report import GradeReport
     from llmpath.workspace import Workspace
 
@@ -96,45 +97,57 @@ def _grade(
     seed: int | None,
     isolation: Isolation,
 ) -> GradeReport:
-    from llmpath.grading.grader import GradeRequest, grade
-    from llmpath.workspace.thread import sources
+    from llmpath.grading.grader import grade
 
-    if file is None:
-        assert workspace is not None
-        path = workspace.file(state.course, lab)
-    else:
-        path = file
     # Another's file stands on the reference: your own earlier labs are not theirs.
     own = workspace if file is None else None
-    request = GradeRequest(
+    path = own.file(state.course, lab) if own is not None else file
+    assert path is not None
+    asked = request(state, lab, path, own, seed=seed, isolation=isolation)
+    from llmpath.ui.theme import make_console
+
+    with make_console(stderr=True).status(f"Grading {path.name} …"):
+        graded = grade(asked)
+    if own is not None and graded.report.status != "error":
+        record(state, lab, graded)
+    return graded.report
+
+
+def request(
+    state: State,
+    lab: Lab,
+    file: Path,
+    own: Workspace | None,
+    *,
+    seed: int | None = None,
+    isolation: Isolation = Isolation.AUTO,
+) -> GradeRequest:
+    """What is to be graded; `own` is where the learner's earlier labs are, None the reference."""
+    from llmpath.grading.grader import GradeRequest
+    from llmpath.workspace.thread import sources
+
+    return GradeRequest(
         lab=lab,
         folder=state.course.lab_folder(lab),
-        file=path,
-        thread={name: s.path for name, s in sources(state.course, lab, own).items()},
+        file=file,
+        thread={name: each.path for name, each in sources(state.course, lab, own).items()},
         seed=seed,
         course=state.course.version,
         isolation=isolation.value,
     )
-    from llmpath.ui.theme import make_console
-
-    with make_console(stderr=True).status(f"Grading {path.name} …"):
-        graded = grade(request)
-    if file is None and workspace is not None and graded.report.status != "error":
-        _record(state, workspace, lab, graded.report, graded.source)
-    return graded.report
 
 
-def _record(
-    state: State, workspace: Workspace, lab: Lab, report: GradeReport, content: bytes
-) -> None:
-    workspace.record_grade(
+def record(state: State, lab: Lab, graded: Graded) -> None:
+    """Record a grading of the learner's own file."""
+    report = graded.report
+    state.here.record_grade(
         state.course,
         lab,
         status=report.status,
         points=report.points,
         max_points=report.max_points,
         failed=[check.id for check in report.checks if check.status != "passed"],
-        content=content,
+        content=graded.source,
     )
 
 

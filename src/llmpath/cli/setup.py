@@ -92,23 +92,21 @@ def _create(state: State, folder: Path) -> Created:
 
 def _loop(state: State, lab: Lab) -> None:
     """Run and grade the reference of one lab, as a learner would their own."""
-    from llmpath.cli.grading import show
+    from llmpath.cli.grading import request, show
     from llmpath.cli.labs import run_request
-    from llmpath.grading.grader import GradeRequest, grade
+    from llmpath.grading.grader import grade
     from llmpath.running.runner import run
     from llmpath.ui import setup as view
     from llmpath.ui.live import show as live
-    from llmpath.workspace.thread import sources
 
     name = f"{lab.title}, on the reference"
     state.console.print(view.heading(name, f"llmpath lab run {lab.id} --reference"))
-    request = run_request(state, lab, reference=True, device="auto", scale="micro", seed=0)
-    live(run(request), state.console, root=str(state.here.root))
+    asked = run_request(state, lab, reference=True, device="auto", scale="micro", seed=0)
+    live(run(asked), state.console, root=str(state.here.root))
     state.console.print(view.heading("The grading", f"llmpath grade {lab.id}"))
-    folder = state.course.lab_folder(lab)
-    thread = {key: each.path for key, each in sources(state.course, lab, None).items()}
-    asked = GradeRequest(lab, folder, folder / "lab.py", thread, course=state.course.version)
-    show(state, lab, grade(asked).report, brief=False)
+    file = state.course.lab_folder(lab) / "lab.py"
+    report = grade(request(state, lab, file, None)).report
+    show(state, lab, report, brief=False)
 
 
 def _change_to(folder: Path) -> str:

@@ -52,12 +52,9 @@ def watch(context: typer.Context, lab: LabName = None) -> None:
 
 
 def _grade(state: State, lab: Lab, grader: Grader) -> Graded:
-    from llmpath.grading.grader import GradeRequest
-    from llmpath.workspace.thread import sources
+    from llmpath.cli.grading import request
 
-    thread = {name: s.path for name, s in sources(state.course, lab, state.here).items()}
-    file, folder = state.here.file(state.course, lab), state.course.lab_folder(lab)
-    return grader.grade(GradeRequest(lab, folder, file, thread, course=state.course.version))
+    return grader.grade(request(state, lab, state.here.file(state.course, lab), state.here))
 
 
 @dataclass
@@ -112,21 +109,15 @@ class _Desk:
 
     def _record(self, graded: Graded) -> None:
         """Record a result that differs from the last, or that comes of other passing code."""
+        from llmpath.cli.grading import record
+
         state: State = self.context.obj
         report = graded.report
-        failed = [check.id for check in report.checks if check.status != "passed"]
-        result = (report.status, report.points, failed, graded.source if report.passed else b"")
+        points = tuple((check.id, check.status) for check in report.checks)
+        result = (report.status, points, graded.source if report.passed else b"")
         if result == self.recorded:
             return
-        state.here.record_grade(
-            state.course,
-            self.lab,
-            status=report.status,
-            points=report.points,
-            max_points=report.max_points,
-            failed=failed,
-            content=graded.source,
-        )
+        record(state, self.lab, graded)
         self.recorded = result
 
     def _answer(self, key: str) -> None:
