@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every program that
+# they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL_COURSE = Path(__file__).parent / "course"
 LLMPATH = (sys.executable, "-m", "llmpath")
