@@ -173,11 +173,17 @@ class PathFile(Model):
 
 
 class Topic(Model):
-    """One topic of the syllabus: what some step of the path must teach."""
+    """One topic of the syllabus: what some step of the path must teach.
+
+    Attributes:
+        planned: the id of a step that is still to come and will teach it. It says nothing
+            any more once a step names the topic.
+    """
 
     id: Id
     title: Line
     stage: Id
+    planned: Id | None = None
 
 
 class TopicsFile(Model):
