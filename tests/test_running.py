@@ -440,6 +440,35 @@ def test_a_saved_folder_replaces_the_one_before(tmp_path):
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["new"]
 
 
+def test_artefacts_are_given_by_name_and_told_apart_when_saved(lab, tmp_path):
+    """`run.artefact` gives the folder of the request; what `makes` lists is saved as one."""
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    (tokenizer / "tokenizer.json").write_text("{}")
+    experiment = """
+def experiment(lab, run):
+    text = (run.artefact("tokenizer") / "tokenizer.json").read_text()
+    for name in ("base", "notes"):
+        run.save(name, lambda path: path.mkdir())
+    run.result("Read.", text=text)
+"""
+    asked = lab(experiment, artefacts={"tokenizer": tokenizer}, makes=("base",))
+    seen = play(asked)
+    assert seen["result"][0].figures == {"text": "{}"}
+    assert {event.name: event.artefact for event in seen["saved"]} == {"base": True, "notes": False}
+
+
+def test_an_artefact_that_the_lab_does_not_name_is_refused(lab, tmp_path):
+    """The error names what there is and where to add it; one that has gone is told as well."""
+    experiment = "def experiment(lab, run):\n    run.artefact('{name}')\n"
+    artefacts = {"tokenizer": tmp_path / "gone"}
+    failed = failure(lab(experiment.format(name="base"), artefacts=artefacts))
+    assert "it needs: tokenizer" in failed.message
+    assert "`needs` in lab.yaml" in failed.message
+    failed = failure(lab(experiment.format(name="tokenizer"), artefacts=artefacts))
+    assert "there is no folder" in failed.message
+
+
 @pytest.mark.parametrize(
     "line",
     [

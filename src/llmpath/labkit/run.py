@@ -6,10 +6,11 @@ folder, each whole or not at all. A wrong call raises an error that names the ca
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,10 @@ _DPI = 150
 
 class DeviceError(Exception):
     """The device that was asked for is not there."""
+
+
+class ArtefactError(Exception):
+    """An artefact was asked for that the lab does not name, or that is not there."""
 
 
 class Run:
@@ -44,13 +49,20 @@ class Run:
         device: str = "auto",
         scale: Literal["micro", "mini", "gpu"] = "micro",
         seed: int = 0,
+        data: str = "microworld",
+        artefacts: Mapping[str, Path] | None = None,
+        makes: Collection[str] = (),
     ) -> None:
         self.scale = scale
         self.seed = seed
         self.folder = folder
         self._send = send
         self._asked = device
+        self._asked_data = data
+        self._artefacts = dict(artefacts or {})
+        self._makes = frozenset(makes)
         self._device: torch.device | None = None
+        self._data: Any = None
         self._said_progress = float("-inf")
         self._ended = False
 
@@ -66,6 +78,31 @@ class Run:
 
             self._device = torch.device(_device(self._asked))
         return self._device
+
+    @property
+    def data(self) -> Any:
+        """The corpus that `--data` names, loaded when it is first asked for."""
+        if self._data is None:
+            corpora = importlib.import_module("llmpath.labkit.data")
+            self._data = corpora.load(self._asked_data, seed=self.seed)
+        return self._data
+
+    def artefact(self, name: str) -> Path:
+        """The folder of an artefact that this lab needs: the learner's own or the reference's.
+
+        Raises:
+            ArtefactError: if `needs` in lab.yaml does not list it, or it has gone.
+        """
+        if name not in self._artefacts:
+            known = ", ".join(sorted(self._artefacts)) or "none"
+            raise ArtefactError(
+                f"run.artefact({name!r}): this lab needs no artefact of that name (it needs: "
+                f"{known}). Add it to `needs` in lab.yaml."
+            )
+        folder = self._artefacts[name]
+        if not folder.exists():
+            raise ArtefactError(f"run.artefact({name!r}): there is no folder {folder} any more.")
+        return folder
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         """Say that `done` of `total` steps are done; `note` is a word about the present one."""
@@ -146,6 +183,8 @@ class Run:
     def save(self, name: str, write: Callable[[Path], object]) -> Path:
         """Save a file or folder in the run folder, whole or not at all.
 
+        A name that `makes` in lab.yaml lists is an artefact, which later labs may need.
+
         Args:
             name: what it is called there.
             write: called with the path to write; makes a file or a folder there.
@@ -156,7 +195,7 @@ class Run:
         call = "run.save"
         self._check_open(call)
         path = self._commit(call, _name(call, name), write)
-        self._tell(call, "saved", name=name, path=name)
+        self._tell(call, "saved", name=name, path=name, artefact=name in self._makes)
         return path
 
     def result(self, sentence: str, **figures: str | float) -> None:

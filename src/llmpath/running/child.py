@@ -70,6 +70,9 @@ def _experiment(request: dict[str, Any], channel: Channel) -> None:
         device=request["device"],
         scale=request["scale"],
         seed=request["seed"],
+        data=request["data"],
+        artefacts={name: Path(path) for name, path in request["artefacts"].items()},
+        makes=request["makes"],
     )
     seed_everything(request["seed"])
     channel.send("started", _started(request, run))

@@ -94,11 +94,16 @@ class Figure(_Event):
 
 
 class Saved(_Event):
-    """A file or folder in the run folder; `path` is relative to it."""
+    """A file or folder in the run folder; `path` is relative to it.
+
+    Attributes:
+        artefact: whether it is one of those that the lab makes for later labs.
+    """
 
     event: Literal["saved"] = "saved"
     name: str
     path: str
+    artefact: bool = False
 
 
 class Output(_Event):

@@ -208,7 +208,7 @@ class RunFolder:
 
 
 def _asked(request: RunRequest) -> dict[str, Any]:
-    kept = {"lab", "seed", "device", "scale", "reference", "course_version"}
+    kept = {"lab", "seed", "device", "scale", "data", "reference", "course_version"}
     return {
         **request.model_dump(mode="json", include=kept),
         "file": str(request.learner_file),

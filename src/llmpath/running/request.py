@@ -22,6 +22,9 @@ class RunRequest(BaseModel):
         run_folder: an existing folder for what the run makes (see `folder.new_folder`).
         reference: whether `learner_file` is the reference and not the learner's own.
         thread: the file that stands for each earlier lab, for `earlier`.
+        data: the data that `run.data` loads, as `--data` names it.
+        artefacts: the folder of each artefact that the lab needs, for `run.artefact`.
+        makes: the artefacts that the experiment writes, by `run.save`.
         course_version: the version of the course, to be kept with the result.
     """
 
@@ -37,4 +40,7 @@ class RunRequest(BaseModel):
     scale: Scale = "micro"
     reference: bool = False
     thread: dict[str, Path] = {}
+    data: str = "microworld"
+    artefacts: dict[str, Path] = {}
+    makes: tuple[str, ...] = ()
     course_version: str = ""

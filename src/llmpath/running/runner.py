@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 from llmpath.errors import LlmpathError
@@ -76,7 +77,9 @@ def _line(request: RunRequest, began: float) -> bytes:
     values: dict[str, Any] = request.model_dump(mode="json")
     for key in ("lab_folder", "learner_file", "course_root", "run_folder"):
         values[key] = str(getattr(request, key).absolute())
-    values["thread"] = {lab: str(path.absolute()) for lab, path in request.thread.items()}
+    for key in ("thread", "artefacts"):
+        paths: dict[str, Path] = getattr(request, key)
+        values[key] = {name: str(path.absolute()) for name, path in paths.items()}
     return json.dumps({**values, "began": began}).encode()
 
 
