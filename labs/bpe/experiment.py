@@ -10,15 +10,14 @@ It does not time anything: figures depend on the learner's code and this machine
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from matplotlib.figure import Figure
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from llmpath.labkit import data
 
 END = "<|endoftext|>"
 SPECIAL = (END,)
@@ -80,7 +79,7 @@ def experiment(lab, run) -> None:
 
 def show(lab, run, size: Size) -> None:
     """Train in stages, measure, compare, and save the tokenizer."""
-    training, held_out = corpus(run, size)
+    training, held_out = corpus(size)
     pieces = lab.pre_tokenize(held_out)
     run.floor("bytes_per_token", per_token(held_out, len(held_out)), "characters")
     run.floor("bytes_per_token", per_token(held_out, len(pieces)), "whole words: the most to reach")
@@ -113,46 +112,11 @@ def conclude(run, lab, merges, held_out: str, curve: list[tuple[int, float]], sa
 # The text
 
 
-def corpus(run, size: Size) -> tuple[str, str]:
-    """Text to learn from and text to measure on, half help topics and half source."""
-    topics, source = help_topics(), source_files()
-    kinds = [kind for kind in (topics, source) if kind]
-    if not topics:
-        run.text("The text", "This Python has no pydoc_data.topics: its source code will do.")
-    if not source:
-        run.text("The text", "This Python has no source files: its help topics will do.")
-    training = [part for kind in kinds for part in up_to(size.training // len(kinds), kind, False)]
-    held_out = [part for kind in kinds for part in up_to(size.held_out // len(kinds), kind, True)]
-    return END.join(training), "\n\n".join(held_out)
-
-
-def help_topics() -> list[str]:
-    """What `help("topics")` can explain, in the order of the names."""
-    try:
-        topics = importlib.import_module("pydoc_data.topics").topics
-    except ImportError:
-        return []
-    return [topics[name] for name in sorted(topics)]
-
-
-def source_files() -> list[str]:
-    """The modules of the standard library that are one file, in the order of their names."""
-    folder = Path(os.path.dirname(os.__file__))
-    return [
-        path.read_text(encoding="utf-8", errors="replace")
-        for path in sorted(folder.glob("*.py"), key=lambda path: path.name)
-    ]
-
-
-def up_to(characters: int, documents: list[str], held_out: bool) -> list[str]:
-    """Every fourth document, or the other three, until there are so many characters."""
-    chosen = []
-    for number, document in enumerate(documents):
-        if (number % 4 == 3) == held_out and characters > 0:
-            # No document may crowd out the others.
-            chosen.append(document[: min(characters, 10_000)])
-            characters -= len(chosen[-1])
-    return chosen
+def corpus(size: Size) -> tuple[str, str]:
+    """Text to learn from and text to measure on: Python's help topics and source in turn."""
+    python = data.load("python")
+    training, held_out = python.train, python.validation
+    return END.join(training.excerpt(size.training)), "\n\n".join(held_out.excerpt(size.held_out))
 
 
 def per_token(text: str, tokens: int) -> float:
