@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmpath.cli import grading, labs, learning, progress, setup
+from llmpath.cli import author, grading, labs, learning, progress, setup
 from llmpath.cli.state import State
 from llmpath.cli.watch import watch
 from llmpath.errors import LlmpathError
@@ -42,6 +42,7 @@ for command, name in (
     app.command(name)(command)
 app.add_typer(labs.app, name="lab")
 app.add_typer(progress.app, name="progress")
+app.add_typer(author.app, name="author")
 
 INTERRUPTED = 130
 # What typer raises for a command line that it cannot read. Some versions of typer carry a click

@@ -48,9 +48,8 @@ class State:
         return find(explicit=self.workspace)
 
     @cached_property
-    def course(self) -> Course:
-        """The course: named, in the environment, remembered by the workspace, or bundled."""
-        from llmpath.course.loader import load
+    def course_folder(self) -> Path:
+        """Where the course is: named, in the environment, remembered by the workspace, bundled."""
         from llmpath.course.locate import VARIABLE, locate
 
         named = self.course_root
@@ -60,7 +59,14 @@ class State:
             except LlmpathError:
                 if self.workspace is not None:
                     raise
-        return load(locate(named))
+        return locate(named)
+
+    @cached_property
+    def course(self) -> Course:
+        """The course in that folder."""
+        from llmpath.course.loader import load
+
+        return load(self.course_folder)
 
     @cached_property
     def plan(self) -> Plan:
