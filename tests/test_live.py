@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from llmpath.running import events as ev
-from llmpath.ui.chart import KEPT_POINTS, Bound, Chart, Series, round_numbers
+from llmpath.running.curves import KEPT_POINTS, Bound, Chart, Series
+from llmpath.ui.chart import caption, draw, round_numbers
 from llmpath.ui.live import show
 from llmpath.ui.theme import make_console
 from llmpath.ui.words import clean, number
@@ -236,10 +237,10 @@ def test_no_values_break_a_chart(points, bounds, name, width, height, colour, un
     for step, value in points:
         series.add(step, value)
     chart = Chart([series], [Bound(value, label) for value, label in bounds])
-    drawn = chart.draw(width, height, colour=colour, unicode=unicode)
+    drawn = draw(chart, width, height, colour=colour, unicode=unicode)
     lines = drawn.plain.split("\n")
     assert len(lines) <= max(height, 4)
-    assert chart.caption(width, colour=colour, unicode=unicode).plain
+    assert caption(chart, width, colour=colour, unicode=unicode).plain
     Console(file=Window(), width=max(width, 1)).print(drawn)
 
 
@@ -301,7 +302,7 @@ def test_a_gap_stays_a_gap():
     for step, value in enumerate([1.0, 2.0, None, 4.0, math.nan]):
         series.add(step, value)
     assert series.pieces() == [[(0, 1.0), (1, 2.0)], [(3, 4.0)]]
-    assert "loss nan" in Chart([series]).caption(40).plain
+    assert "loss nan" in caption(Chart([series]), 40).plain
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from llmpath.running import events as ev
-from llmpath.ui.chart import Bound, Chart, Series
-
-_WORDS = re.compile(r"[^A-Za-z0-9]+")
+from llmpath.running.curves import Curves
 
 
 @dataclass
@@ -31,8 +27,7 @@ class Board:
     files: dict[str, str] = field(default_factory=dict)
     partial: str = ""
     problems: list[ev.Unreadable] = field(default_factory=list)
-    _series: dict[str, Series] = field(default_factory=dict)
-    _bounds: dict[str, dict[str, Bound]] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
 
     def apply(self, event: ev.Event) -> list[str]:
         """Take in one event; what it returns are lines that the learner's code printed."""
@@ -41,12 +36,8 @@ class Board:
                 self.started = event
             case ev.Progress():
                 self.progress = event
-            case ev.Log():
-                for metric, value in event.metrics.items():
-                    self._series.setdefault(metric, Series(metric)).add(event.step, value)
-            case ev.Floor():
-                bound = Bound(event.value, event.label)
-                self._bounds.setdefault(event.metric, {})[event.label] = bound
+            case ev.Log() | ev.Floor():
+                self.curves.note(event)
             case ev.Sample():
                 self.sample = event
             case ev.Table():
@@ -66,25 +57,6 @@ class Board:
                 return self._rest()
         return []
 
-    def charts(self) -> list[Chart]:
-        """The metrics, those of one kind together, in the order in which they came.
-
-        Metrics are of one kind if their names end in the same word: `train_bits` and
-        `val_bits` are both bits.
-        """
-        charts: dict[str, Chart] = {}
-        for metric, series in self._series.items():
-            chart = charts.setdefault(_kind(metric), Chart())
-            chart.series.append(series)
-            chart.bounds += self._bounds.get(metric, {}).values()
-        for chart in charts.values():  # the same bound of two metrics is one line
-            chart.bounds = list(dict.fromkeys(chart.bounds))
-        return list(charts.values())
-
-    def latest(self) -> Iterator[tuple[str, float | None]]:
-        """Each metric's newest value."""
-        return ((series.name, series.last) for series in self._series.values())
-
     def _lines(self, text: str) -> list[str]:
         *lines, self.partial = (self.partial + text.replace("\r\n", "\n")).split("\n")
         return lines
@@ -92,8 +64,3 @@ class Board:
     def _rest(self) -> list[str]:
         rest, self.partial = self.partial, ""
         return [rest] if rest else []
-
-
-def _kind(metric: str) -> str:
-    words = [word for word in _WORDS.split(metric) if word]
-    return words[-1].lower() if words else metric

@@ -1,24 +1,20 @@
-"""Charts of metrics in the terminal, drawn by plotext.
-
-A `Series` keeps a metric at a bounded size however many steps are logged; `Chart` draws
-several that belong together, with their known bounds as dashed lines.
-"""
+"""Charts of metrics in the terminal, drawn by plotext, with their known bounds as dashed lines."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
 from rich.text import Text
 
+from llmpath.running.curves import Chart
 from llmpath.ui.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEAL
 from llmpath.ui.words import number, one_line
 
-KEPT_POINTS = 4000
 COLOURS = (BLUE, ORANGE, TEAL, PURPLE, RED)
 PLAIN_MARKERS = ("braille", "x", "+", "o", "*")
 ASCII_MARKERS = ("*", "x", "+", "o", "#")
@@ -27,130 +23,61 @@ LONGEST_LABEL = 48
 _BETWEEN = "   "
 
 
-class Series:
-    """The values of one metric over steps.
+def caption(chart: Chart, width: int, *, colour: bool = True, unicode: bool = True) -> Text:
+    """The legend, with the newest values, in lines of at most `width` columns."""
+    entries = []
+    for index, series in enumerate(chart.series):
+        look, marker = _look(index, colour=colour, unicode=unicode)
+        sign = "━━" if marker == "braille" else marker * 2
+        name = _short(series.name, LONGEST_NAME)
+        entry = Text.assemble((sign, look), f" {name} ", (number(series.last), "bold"))
+        entries.append(entry)
+    for bound in chart.bounds:
+        sign = "╌╌" if unicode else "--"
+        words = f"{sign} {_short(bound.label, LONGEST_LABEL)} {number(bound.value)}"
+        entries.append(Text(words, style=GREY))
+    return _filled(entries, width)
 
-    Attributes:
-        name: the metric's name.
-        last: its newest value; None while that is not finite.
+
+def draw(
+    chart: Chart, width: int, height: int, *, colour: bool = True, unicode: bool = True
+) -> Text:
+    """The curves and bounds, without the caption.
+
+    Args:
+        chart: what is drawn.
+        width: columns that the chart may take.
+        height: lines that it may take.
+        colour: whether curves are told apart by colour rather than by their signs.
+        unicode: whether signs beyond ASCII can be shown.
     """
+    import plotext
 
-    def __init__(self, name: str) -> None:
-        self.name = one_line(name)
-        self.last: float | None = None
-        self._points: list[tuple[float, float | None]] = []
-
-    def add(self, step: float, value: float | None) -> None:
-        """Add a value at a step; None leaves a gap."""
-        if not math.isfinite(step):
-            return
-        self.last = value if value is not None and math.isfinite(value) else None
-        self._points.append((step, self.last))
-        if len(self._points) > KEPT_POINTS:
-            self._points = _halved(self._points)
-
-    @property
-    def points(self) -> Sequence[tuple[float, float | None]]:
-        """Steps and values, in the order in which they came; None is a gap."""
-        return self._points
-
-    @property
-    def is_curve(self) -> bool:
-        """Whether there is more to it than one place."""
-        steps = {step for step, value in self._points[-KEPT_POINTS:] if value is not None}
-        return len(steps) > 1
-
-    def pieces(self) -> list[list[tuple[float, float]]]:
-        """The unbroken pieces of the curve."""
-        pieces: list[list[tuple[float, float]]] = [[]]
-        for step, value in self._points:
-            if value is not None:
-                pieces[-1].append((step, value))
-            elif pieces[-1]:
-                pieces.append([])
-        return [piece for piece in pieces if piece]
-
-
-def _halved(points: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
-    """Neighbours merged into their mean; a gap stays one."""
-    merged: list[tuple[float, float | None]] = []
-    for (step, value), (next_step, other) in zip(points[::2], points[1::2], strict=False):
-        mean = None if value is None or other is None else value / 2 + other / 2
-        merged.append((step / 2 + next_step / 2, mean))
-    return merged + points[len(points) - len(points) % 2 :]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A known bound: a dashed line across a chart."""
-
-    value: float
-    label: str
-
-
-@dataclass
-class Chart:
-    """Series that share a unit, and the bounds of them."""
-
-    series: list[Series] = field(default_factory=list)
-    bounds: list[Bound] = field(default_factory=list)
-
-    @property
-    def curves(self) -> list[Series]:
-        """The series that can be drawn."""
-        return [series for series in self.series if series.is_curve]
-
-    def caption(self, width: int, *, colour: bool = True, unicode: bool = True) -> Text:
-        """The legend, with the newest values, in lines of at most `width` columns."""
-        entries = []
-        for index, series in enumerate(self.series):
-            look, marker = _look(index, colour=colour, unicode=unicode)
-            sign = "━━" if marker == "braille" else marker * 2
-            name = _short(series.name, LONGEST_NAME)
-            entry = Text.assemble((sign, look), f" {name} ", (number(series.last), "bold"))
-            entries.append(entry)
-        for bound in self.bounds:
-            sign = "╌╌" if unicode else "--"
-            words = f"{sign} {_short(bound.label, LONGEST_LABEL)} {number(bound.value)}"
-            entries.append(Text(words, style=GREY))
-        return _filled(entries, width)
-
-    def draw(self, width: int, height: int, *, colour: bool = True, unicode: bool = True) -> Text:
-        """The curves and bounds, without the caption.
-
-        Args:
-            width: columns that the chart may take.
-            height: lines that it may take.
-            colour: whether curves are told apart by colour rather than by their signs.
-            unicode: whether signs beyond ASCII can be shown.
-        """
-        import plotext
-
-        pieces = [series.pieces() if series.is_curve else [] for series in self.series]
-        steps = [step for each in pieces for piece in each for step, _ in piece]
-        values = [value for each in pieces for piece in each for _, value in piece]
-        if not steps:
-            return Text("")
-        values += [bound.value for bound in self.bounds]
-        x_axis = Axis(min(steps), max(steps))
-        y_axis = Axis(*_padded(min(values), max(values)))
-        _blank(plotext, width, height)
-        for bound in self.bounds:
-            dash, level = "╌" if unicode else "-", y_axis.share(bound.value)
-            plotext.plot([0.0, 1.0], [level, level], marker=dash, color=_code(GREY))
-        for index, each in enumerate(pieces):
-            look, marker = _look(index, colour=colour, unicode=unicode)
-            for piece in each:
-                shares = [(x_axis.share(step), y_axis.share(value)) for step, value in piece]
-                x, y = zip(*_thinned(shares, 2 * width), strict=True)
-                plotext.plot(list(x), list(y), marker=marker, color=_code(look))
-        plotext.xticks(*x_axis.ticks(max(3, width // 14)))
-        plotext.yticks(*y_axis.ticks(max(3, height // 3)))
-        lines = [Text.from_ansi(line) for line in plotext.build().rstrip("\n").split("\n")]
-        for line in lines:
-            line.rstrip()
-        drawn = Text("\n", no_wrap=True, overflow="crop").join(lines)
-        return drawn if colour else Text(drawn.plain, no_wrap=True, overflow="crop")
+    pieces = [series.pieces() if series.is_curve else [] for series in chart.series]
+    steps = [step for each in pieces for piece in each for step, _ in piece]
+    values = [value for each in pieces for piece in each for _, value in piece]
+    if not steps:
+        return Text("")
+    values += [bound.value for bound in chart.bounds]
+    x_axis = Axis(min(steps), max(steps))
+    y_axis = Axis(*_padded(min(values), max(values)))
+    _blank(plotext, width, height)
+    for bound in chart.bounds:
+        dash, level = "╌" if unicode else "-", y_axis.share(bound.value)
+        plotext.plot([0.0, 1.0], [level, level], marker=dash, color=_code(GREY))
+    for index, each in enumerate(pieces):
+        look, marker = _look(index, colour=colour, unicode=unicode)
+        for piece in each:
+            shares = [(x_axis.share(step), y_axis.share(value)) for step, value in piece]
+            x, y = zip(*_thinned(shares, 2 * width), strict=True)
+            plotext.plot(list(x), list(y), marker=marker, color=_code(look))
+    plotext.xticks(*x_axis.ticks(max(3, width // 14)))
+    plotext.yticks(*y_axis.ticks(max(3, height // 3)))
+    lines = [Text.from_ansi(line) for line in plotext.build().rstrip("\n").split("\n")]
+    for line in lines:
+        line.rstrip()
+    drawn = Text("\n", no_wrap=True, overflow="crop").join(lines)
+    return drawn if colour else Text(drawn.plain, no_wrap=True, overflow="crop")
 
 
 def _look(index: int, *, colour: bool, unicode: bool) -> tuple[str, str]:

@@ -30,9 +30,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from llmpath.running import events as ev
+from llmpath.running.curves import Chart
 from llmpath.running.events import Event, Outcome
 from llmpath.ui.board import Board
-from llmpath.ui.chart import Chart
+from llmpath.ui.chart import caption, draw
 from llmpath.ui.failure import failure
 from llmpath.ui.theme import UNICODE, symbols
 from llmpath.ui.words import clean, coloured, number, one_line
@@ -155,7 +156,7 @@ class _Screen:
 
     def _charts(self, width: int, height: int) -> list[RenderableType]:
         """As many charts as there is room for; of the others, the newest values."""
-        charts = self._board.charts()
+        charts = self._board.curves.charts()
         drawable = [chart for chart in charts if chart.curves]
         parts: list[RenderableType] = []
         if drawable and height >= LEAST_CHART and width >= 24:
@@ -196,17 +197,17 @@ def _chart(chart: Chart, console: Console, width: int, height: int) -> list[Rend
     """A chart under its caption, in `height` lines."""
     signs = symbols(console) is UNICODE
     colour = console.color_system is not None and not console.no_color
-    caption = chart.caption(width, colour=colour, unicode=signs)
-    if caption.plain.count("\n") >= MAX_CAPTION:
-        caption = Text("\n").join(caption.split("\n")[:MAX_CAPTION])
-    lines = height - len(caption.plain.splitlines())
-    return [caption, chart.draw(width, lines, colour=colour, unicode=signs)]
+    legend = caption(chart, width, colour=colour, unicode=signs)
+    if legend.plain.count("\n") >= MAX_CAPTION:
+        legend = Text("\n").join(legend.split("\n")[:MAX_CAPTION])
+    lines = height - len(legend.plain.splitlines())
+    return [legend, draw(chart, width, lines, colour=colour, unicode=signs)]
 
 
 def _latest(values: list[tuple[str, float | None]], width: int) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     for name, value in values[:MAX_LATEST]:
-        text.append(f"{name} ", style="muted").append(f"{number(value)}   ")
+        text.append(f"{one_line(name)} ", style="muted").append(f"{number(value)}   ")
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -253,7 +254,7 @@ def _progress_line(event: ev.Progress, board: Board) -> str:
         f"{100 * event.done / event.total:3.0f} %",
         f"{number(event.done)}/{number(event.total)}",
         *([one_line(event.note)] if event.note else []),
-        *(f"{name} {number(value)}" for name, value in board.latest()),
+        *(f"{one_line(name)} {number(value)}" for name, value in board.curves.latest()),
     ]
     return "  ".join(parts)
 
@@ -268,7 +269,7 @@ def _line(console: Console, line: str) -> None:
 def _summary(board: Board, console: Console, root: str) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if console.is_terminal and not console.is_dumb_terminal:
-        for chart in board.charts():
+        for chart in board.curves.charts():
             if chart.curves:
                 parts += [*_chart(chart, console, min(console.width, WIDEST), CHART_HEIGHT), ""]
     if board.sample is not None:
