@@ -62,6 +62,8 @@ class RunRecord:
 
     Attributes:
         outcome: None for a run that was killed with its parent, or is still going.
+        data: the data that it asked for, by its name.
+        code: the SHA-256 of the file that ran, as 64 hexadecimal digits.
         reference: whether the reference ran, and not the learner's own code.
     """
 
@@ -71,6 +73,8 @@ class RunRecord:
     seed: int | None = None
     device: str | None = None
     scale: str | None = None
+    data: str | None = None
+    code: str | None = None
     reference: bool = False
     outcome: Outcome | None = None
     sentence: str = ""
@@ -86,6 +90,12 @@ def list_runs(runs: Path, lab: str | None = None) -> tuple[RunRecord, ...]:
     labs = [runs / lab] if lab else sorted(_folders(runs))
     records = [_record(folder, match) for each in labs for folder, match in _named(each)]
     return tuple(sorted(records, key=lambda record: (record.started, _order(record))))
+
+
+def read_run(folder: Path) -> RunRecord | None:
+    """The run whose folder this is, or None if its name is not that of a run."""
+    match = _NAME.fullmatch(folder.name)
+    return _record(folder, datetime.strptime(match[1], _TIME)) if match else None
 
 
 def _order(record: RunRecord) -> int:
@@ -107,7 +117,7 @@ def _named(lab: Path) -> Iterator[tuple[Path, datetime]]:
 
 def _record(folder: Path, started: datetime) -> RunRecord:
     asked, found = _read(folder / "run.json"), _read(folder / "result.json")
-    known = {"seed": int, "device": str, "scale": str, "reference": bool}
+    known = {"seed": int, "device": str, "scale": str, "data": str, "code": str, "reference": bool}
     result = {"outcome": str, "sentence": str, "figures": dict, "seconds": (int, float)}
     return RunRecord(
         lab=folder.parent.name,
@@ -212,8 +222,15 @@ def _asked(request: RunRequest) -> dict[str, Any]:
     return {
         **request.model_dump(mode="json", include=kept),
         "file": str(request.learner_file),
+        "code": _sha256(request.learner_file),
         "llmpath": __version__,
     }
+
+
+def _sha256(path: Path) -> str:
+    import hashlib  # loads OpenSSL, which listing runs does not need
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _unwritable(folder: Path, error: OSError) -> LlmpathError:
