@@ -210,6 +210,14 @@ SPOILED: dict[str, tuple[list[tuple], list[tuple[str, str]]]] = {
     ),
     "one choice": ([(WELCOME, "[one, two]", "[one]")], [(f"{WELCOME}:13:14", "at least 2")]),
     "the same choice twice": ([(WELCOME, "one, two", "a, a")], [(f"{WELCOME}:13:18", "second")]),
+    "a goal of a question that the step has not": (
+        [(SHOUTING, "because:", "goals: [1, 9]\n    because:")],
+        [(f"{SHOUTING}:13:16", "has no goal 9; it has one goal")],
+    ),
+    "a goal of a check that the step has not": (
+        [(LAB, "    points: 3", "    points: 3\n    goals: [7]")],
+        [(f"{LAB}:9:13", "step `adding` has no goal 7")],
+    ),
     "an unknown topic": ([(ADDING, "[sums]", "[sum]")], [(f"{ADDING}:8:10", "mean `sums`")]),
     "a topic of no stage": (
         [(TOPICS, "stage: beta", "stage: z")],

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.coverage import coverage
+
 if TYPE_CHECKING:
     from llmpath.cli.state import State
 
@@ -27,9 +29,12 @@ def check(
     from llmpath.ui import author as view
 
     state: State = context.obj
-    verdict = check(state.course_folder)
+    verdict = check(state.authored_folder)
     if as_json:
         typer.echo(verdict.model_dump_json(indent=2))
     else:
         state.console.print(view.findings(verdict, state.console), soft_wrap=True)
     raise typer.Exit(0 if verdict.sound else 1)
+
+
+app.command("coverage")(coverage)

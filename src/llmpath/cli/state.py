@@ -69,6 +69,21 @@ class State:
         return load(self.course_folder)
 
     @cached_property
+    def authored_folder(self) -> Path:
+        """The course that an author works on: named, around the current folder, or a learner's."""
+        from llmpath.course.locate import VARIABLE, around
+
+        named = self.course_root is not None or os.environ.get(VARIABLE)
+        return (None if named else around(Path())) or self.course_folder
+
+    @cached_property
+    def authored(self) -> Course:
+        """The course in that folder."""
+        from llmpath.course.loader import load
+
+        return load(self.authored_folder)
+
+    @cached_property
     def plan(self) -> Plan:
         """How every step stands."""
         from llmpath.planner import plan

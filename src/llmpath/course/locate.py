@@ -37,6 +37,12 @@ def locate(explicit: Path | None = None) -> Path:
     )
 
 
+def around(folder: Path) -> Path | None:
+    """The course that a folder is, or is a part of; None if it is neither."""
+    root = Path(os.path.abspath(folder))
+    return next((parent for parent in (root, *root.parents) if is_course(parent)), None)
+
+
 def is_course(folder: Path) -> bool:
     """Whether a folder looks like a course from outside."""
     return (folder / "curriculum" / "path.yaml").is_file() and (folder / "labs").is_dir()
@@ -46,7 +52,7 @@ def _named(folder: Path, origin: str) -> Path:
     root = Path(os.path.abspath(folder.expanduser()))
     if is_course(root):
         return root
-    nearby = next((parent for parent in root.parents if is_course(parent)), None)
+    nearby = around(root)
     if nearby is not None:
         raise LlmpathError(
             f"{root}, named by {origin}, is a part of a course, not the whole of it.",

@@ -25,6 +25,11 @@ Line = Annotated[
     Field(description="text on one line"),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+# Goals have no ids; a number is enough, because those who refer to one stand beside it.
+Goals = Annotated[
+    tuple[Annotated[int, Field(ge=1, description="the number of a goal, counted from 1")], ...],
+    Field(strict=False),
+]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -36,12 +41,21 @@ class Model(BaseModel):
 
 
 class Question(Model):
-    """One multiple-choice question of a quiz."""
+    """One multiple-choice question of a quiz.
+
+    Attributes:
+        ask: the question. Markdown and formulas are rendered.
+        choices: what to choose from, one line each.
+        answer: the number of the right choice, counted from 1.
+        because: why that choice is right, shown after each answer.
+        goals: the numbers of the step's goals that the question tests, counted from 1.
+    """
 
     ask: Text
     choices: Annotated[tuple[Line, ...], Field(strict=False, min_length=2, max_length=9)]
     answer: Annotated[int, Field(ge=1, description="the right choice, counted from 1")]
     because: Text
+    goals: Goals = ()
 
 
 class Limits(Model):
@@ -61,13 +75,24 @@ class Limits(Model):
 
 
 class Check(Model):
-    """One graded property of the learner's code: `test_<id with underscores>` in checks.py."""
+    """One graded property of the learner's code: `test_<id with underscores>` in checks.py.
+
+    Attributes:
+        id: what reports and misconceptions call it.
+        title: what holds for code that passes, as a learner reads it in the check list.
+        points: what passing it is worth.
+        hint: a nudge that is shown when it fails by its answer.
+        needs: checks above it without which it is skipped, not failed.
+        goals: the numbers of the step's goals that the check tests, counted from 1.
+        seconds: wall-clock time for this check, where the lab's `check_seconds` does not fit.
+    """
 
     id: Id
     title: Line
     points: Annotated[int, Field(ge=1, le=100)] = 1
     hint: Text | None = None
     needs: Annotated[tuple[Id, ...], Field(strict=False)] = ()
+    goals: Goals = ()
     seconds: Seconds | None = None
 
     @property
@@ -80,9 +105,11 @@ class Misconception(Model):
     """A known wrong answer: an edit of the solution, and exactly the checks that catch it.
 
     Attributes:
+        id: the mistake in a few words.
         replace: text that occurs exactly once in `lab.py`.
         with_: what stands there instead (`with` in YAML).
         fails: the ids of all checks that fail (not: are skipped) for this answer.
+        explain: what goes wrong, told to a learner whose code fails exactly these checks.
     """
 
     id: Id
@@ -96,10 +123,16 @@ class Lab(Model):
     """A lab as `lab.yaml` describes it.
 
     Attributes:
+        id: the lab's name, the same as that of its folder; it never changes once released.
+        title: the lab's name for people.
         file: the name of the learner's file, under the stage's folder of the workspace.
         uses: earlier labs whose code this one imports.
         needs: artefacts that its experiment reads.
         makes: artefacts that its experiment writes.
+        limits: what one grading may use.
+        checks: what is graded, in the order in which it is reported.
+        misconceptions: known wrong answers, each caught by exactly the checks it names.
+        hints: opened one at a time: a nudge, the concept, almost the code.
         after: what to notice once it works; shown when the lab passes.
     """
 
@@ -129,7 +162,19 @@ class Lab(Model):
 
 
 class Step(Model):
-    """A step as its YAML file describes it: a lesson with a lab, a quiz, or both."""
+    """A step as its YAML file describes it: a lesson with a lab, a quiz, or both.
+
+    Attributes:
+        id: the step's name, the same as that of its file; it never changes once released.
+        title: the step's name for people.
+        minutes: how long a learner takes for all of it.
+        requires: steps that come before it.
+        goals: what a learner can do afterwards, one line each.
+        topics: the topics of `topics.yaml` that it teaches.
+        lesson: the Markdown file beside it.
+        lab: the lab that belongs to it, if there is one.
+        quiz: the questions that it asks; a step without a lab needs at least one.
+    """
 
     id: Id
     title: Line
@@ -150,7 +195,14 @@ class Step(Model):
 
 
 class StageEntry(Model):
-    """One stage of `path.yaml`: its name and the ordered ids of its steps."""
+    """One stage of `path.yaml`: its name and the ordered ids of its steps.
+
+    Attributes:
+        id: the stage's name, the same as that of its folder under `curriculum/`.
+        title: the stage's name for people.
+        about: what it is about, in a sentence.
+        steps: the ids of its steps, in order.
+    """
 
     id: Id
     title: Line
@@ -159,7 +211,13 @@ class StageEntry(Model):
 
 
 class PathFile(Model):
-    """`path.yaml`: the course's name, its version and its stages, in order."""
+    """`path.yaml`: the course's name, its version and its stages, in order.
+
+    Attributes:
+        title: the course's name.
+        version: raised with each release, so that `llmpath upgrade` and reports can tell.
+        stages: the stages, in order.
+    """
 
     title: Line
     version: Annotated[
@@ -176,6 +234,9 @@ class Topic(Model):
     """One topic of the syllabus: what some step of the path must teach.
 
     Attributes:
+        id: what steps call it in their `topics`.
+        title: the topic in a few words.
+        stage: the id of the stage to which it belongs.
         planned: the id of a step that is still to come and will teach it. It says nothing
             any more once a step names the topic.
     """
@@ -187,6 +248,10 @@ class Topic(Model):
 
 
 class TopicsFile(Model):
-    """`topics.yaml`: everything that the path must teach, by stage."""
+    """`topics.yaml`: everything that the path must teach, by stage.
+
+    Attributes:
+        topics: the topics, in the order of the path.
+    """
 
     topics: Annotated[tuple[Topic, ...], Field(strict=False, min_length=1)]

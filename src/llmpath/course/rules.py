@@ -25,6 +25,8 @@ def problems(sources: Sources) -> Iterator[Problem]:
     for (_, name), source in sources.steps.items():
         if source.value is not None:
             yield from _step(sources, name, source.document, source.value)
+        if source.value is not None and source.value.lab in sources.labs:
+            yield from _tested_goals(sources.labs[source.value.lab].source, source.value)
     order = _order(sources)
     yield from _requirements(sources, order)
     for folder, lab in sources.labs.items():
@@ -149,6 +151,14 @@ def _step(sources: Sources, name: str, document: Document, step: Step) -> Iterat
         yield from _unknown(document, ("lab",), "lab", step.lab, sources.labs)
     for key in ("requires", "topics"):
         yield from _repeated(document, (key,), getattr(step, key))
+    yield from _quiz(document, step)
+    if sources.topics is not None and sources.topics.value is not None:
+        known = [topic.id for topic in sources.topics.value.topics]
+        for index, topic in enumerate(step.topics):
+            yield from _unknown(document, ("topics", index), "topic", topic, known)
+
+
+def _quiz(document: Document, step: Step) -> Iterator[Problem]:
     for index, question in enumerate(step.quiz):
         yield from _repeated(document, ("quiz", index, "choices"), question.choices)
         if question.answer > len(question.choices):
@@ -157,10 +167,19 @@ def _step(sources: Sources, name: str, document: Document, step: Step) -> Iterat
             )
             mend = "Count the choices from 1."
             yield document.problem(("quiz", index, "answer"), message, mend)
-    if sources.topics is not None and sources.topics.value is not None:
-        known = [topic.id for topic in sources.topics.value.topics]
-        for index, topic in enumerate(step.topics):
-            yield from _unknown(document, ("topics", index), "topic", topic, known)
+        yield from _goals(document, ("quiz", index, "goals"), question.goals, step)
+
+
+def _goals(
+    document: Document, path: KeyPath, numbers: Sequence[int], step: Step
+) -> Iterator[Problem]:
+    """A problem for each number that is not the number of one of a step's goals."""
+    yield from _repeated(document, path, numbers)
+    for index, number in enumerate(numbers):
+        if number > len(step.goals):
+            count = "one goal" if len(step.goals) == 1 else f"{len(step.goals)} goals"
+            message = f"The step `{step.id}` has no goal {number}; it has {count}."
+            yield document.problem((*path, index), message, "Count its goals from 1.")
 
 
 def _requirements(sources: Sources, order: Mapping[str, int]) -> Iterator[Problem]:
@@ -309,6 +328,12 @@ def _checks(document: Document, lab: Lab, tests: Mapping[str, int] | None) -> It
             if needed in ids and ids.index(needed) >= index:
                 message = f"`{check.id}` needs `{needed}`, which does not come before it."
                 yield document.problem(place, message, "A check can need only those above it.")
+
+
+def _tested_goals(lab: Source[Lab], step: Step) -> Iterator[Problem]:
+    """The goals that a lab's checks test are goals of its step."""
+    for index, check in enumerate(lab.value.checks if lab.value is not None else ()):
+        yield from _goals(lab.document, ("checks", index, "goals"), check.goals, step)
 
 
 def _misconceptions(document: Document, lab: Lab, code: str | None) -> Iterator[Problem]:
