@@ -1,0 +1,106 @@
+"""Which lab makes an artefact, and a fingerprint of everything that it is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from llmpath.course.course import Course
+from llmpath.course.models import Lab
+from llmpath.errors import LlmpathError
+
+DEFAULT_DATA = "microworld"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What an artefact may be made with, other than code.
+
+    Attributes:
+        scale: how much the experiment does: micro, mini or gpu.
+        data: the text that it learns from, as `lab run --data` takes it.
+        seed: of the experiment.
+    """
+
+    scale: str = "micro"
+    data: str = DEFAULT_DATA
+    seed: int = 0
+
+
+def maker(course: Course, name: str) -> Lab:
+    """The lab that makes an artefact; an `LlmpathError` if none does."""
+    for lab in course.labs.values():
+        if name in lab.makes:
+            return lab
+    made = sorted(name for lab in course.labs.values() for name in lab.makes)
+    raise LlmpathError(
+        f"No lab makes the artefact {name!r}.",
+        f"There are: {', '.join(made)}." if made else "No lab of this course makes any.",
+    )
+
+
+def fingerprint(course: Course, lab: Lab, variant: Variant) -> str:
+    """A hash, in hexadecimal, of all that a lab's reference makes its artefacts from.
+
+    It changes with the lab's code and experiment, the code of the labs that it uses, labkit,
+    the scale, data and seed, and the same of every artefact that it needs. Versions of
+    libraries are left out: another torch makes other roundings, not another model.
+    """
+    digest = hashlib.sha256()
+    for line in _ingredients(course, lab, variant):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def used_labs(course: Course, lab: Lab) -> tuple[Lab, ...]:
+    """The labs that a lab uses, itself or through another, in the order of their ids."""
+    found: dict[str, Lab] = {}
+    waiting = list(lab.uses)
+    while waiting:
+        used = course.lab(waiting.pop())
+        if used.id not in found:
+            found[used.id] = used
+            waiting += used.uses
+    return tuple(found[name] for name in sorted(found))
+
+
+def _ingredients(course: Course, lab: Lab, variant: Variant) -> Iterator[str]:
+    yield f"scale {variant.scale} seed {variant.seed}"
+    yield f"data {variant.data} {_state(variant.data)}"
+    yield f"labkit {_labkit()}"
+    yield f"experiment {_hash(course.lab_folder(lab) / 'experiment.py')}"
+    for each in (lab, *used_labs(course, lab)):
+        yield f"code {each.id} {_hash(course.lab_folder(each) / 'lab.py')}"
+    for name in lab.needs:
+        yield f"artefact {name} {fingerprint(course, maker(course, name), variant)}"
+
+
+def _state(data: str) -> str:
+    """Size and time of a data file, so that a changed file is new data; "" for a name."""
+    try:
+        status = os.stat(os.path.expanduser(data))
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LlmpathError(f"{path} cannot be read: {reason}.") from error
+
+
+@cache
+def _labkit() -> str:
+    """A hash of what labs import: worlds and tokenizers come from there."""
+    root = Path(__file__).parent.parent / "labkit"
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()} {_hash(path)}\n".encode())
+    return digest.hexdigest()
