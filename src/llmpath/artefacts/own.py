@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmpath.artefacts.recipe import DEFAULT_DATA, maker
+from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
@@ -48,7 +48,7 @@ def folder(workspace: Workspace, name: str, data: str = DEFAULT_DATA) -> Path:
 
 def find(course: Course, workspace: Workspace, name: str, data: str = DEFAULT_DATA) -> Own | None:
     """The learner's own artefact; None if its lab has not passed or it was never made."""
-    lab = maker(course, name)
+    lab = course.maker_of(name)
     passed = _passed_hash(workspace, lab)
     if passed is None:
         return None
@@ -77,7 +77,7 @@ def keep(workspace: Workspace, lab: Lab, run: RunRecord) -> tuple[Path, ...]:
     for name in lab.makes:
         source = run.folder / name
         if source.is_dir():
-            target = folder(workspace, name, run.data)
+            target = folder(workspace, name, run.data or DEFAULT_DATA)
             _replace(source, target, _manifest_text(lab, name, run, workspace))
             kept.append(target)
     return tuple(kept)

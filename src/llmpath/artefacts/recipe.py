@@ -1,4 +1,4 @@
-"""Which lab makes an artefact, and a fingerprint of everything that it is made from."""
+"""A fingerprint of everything that an artefact is made from."""
 
 from __future__ import annotations
 
@@ -31,18 +31,6 @@ class Variant:
     seed: int = 0
 
 
-def maker(course: Course, name: str) -> Lab:
-    """The lab that makes an artefact; an `LlmpathError` if none does."""
-    for lab in course.labs.values():
-        if name in lab.makes:
-            return lab
-    made = sorted(name for lab in course.labs.values() for name in lab.makes)
-    raise LlmpathError(
-        f"No lab makes the artefact {name!r}.",
-        f"There are: {', '.join(made)}." if made else "No lab of this course makes any.",
-    )
-
-
 def fingerprint(course: Course, lab: Lab, variant: Variant) -> str:
     """A hash, in hexadecimal, of all that a lab's reference makes its artefacts from.
 
@@ -56,27 +44,15 @@ def fingerprint(course: Course, lab: Lab, variant: Variant) -> str:
     return digest.hexdigest()
 
 
-def used_labs(course: Course, lab: Lab) -> tuple[Lab, ...]:
-    """The labs that a lab uses, itself or through another, in the order of their ids."""
-    found: dict[str, Lab] = {}
-    waiting = list(lab.uses)
-    while waiting:
-        used = course.lab(waiting.pop())
-        if used.id not in found:
-            found[used.id] = used
-            waiting += used.uses
-    return tuple(found[name] for name in sorted(found))
-
-
 def _ingredients(course: Course, lab: Lab, variant: Variant) -> Iterator[str]:
     yield f"scale {variant.scale} seed {variant.seed}"
     yield f"data {variant.data} {_state(variant.data)}"
     yield f"labkit {_labkit()}"
     yield f"experiment {_hash(course.lab_folder(lab) / 'experiment.py')}"
-    for each in (lab, *used_labs(course, lab)):
+    for each in (lab, *course.used_by(lab)):
         yield f"code {each.id} {_hash(course.lab_folder(each) / 'lab.py')}"
     for name in lab.needs:
-        yield f"artefact {name} {fingerprint(course, maker(course, name), variant)}"
+        yield f"artefact {name} {fingerprint(course, course.maker_of(name), variant)}"
 
 
 def _state(data: str) -> str:

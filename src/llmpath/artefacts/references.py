@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from llmpath.artefacts.recipe import Variant, fingerprint, maker
+from llmpath.artefacts.recipe import Variant, fingerprint
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
@@ -38,7 +38,7 @@ def build_folder(course: Course, lab: Lab, variant: Variant) -> Path:
 
 def find(course: Course, name: str, variant: Variant) -> Path | None:
     """The folder of an artefact of the reference, or None if it is not made yet."""
-    path = build_folder(course, maker(course, name), variant) / name
+    path = build_folder(course, course.maker_of(name), variant) / name
     if not path.exists():
         return None
     with contextlib.suppress(OSError):

@@ -7,12 +7,12 @@ events of those runs are passed on, so that whoever waits can see what for.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llmpath.artefacts import own, references
-from llmpath.artefacts.recipe import Variant, maker
+from llmpath.artefacts.recipe import Variant
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
@@ -65,7 +65,7 @@ class Supplier:
 
     course: Course
     workspace: Workspace | None
-    variant: Variant = Variant()
+    variant: Variant = field(default_factory=Variant)
 
     def find(self, name: str) -> Artefact | None:
         """An artefact that is there already, or None."""
@@ -73,7 +73,7 @@ class Supplier:
             mine = own.find(self.course, self.workspace, name, self.variant.data)
             if mine is not None:
                 return Artefact(name, mine.path, own=True)
-            if self._passes(maker(self.course, name)):
+            if self._passes(self.course.maker_of(name)):
                 return None  # the learner's own is due
         path = references.find(self.course, name, self.variant)
         return None if path is None else Artefact(name, path, own=False)
@@ -94,7 +94,12 @@ class Supplier:
         return found
 
     def request(
-        self, lab: Lab, file: Path, run_folder: Path, artefacts: Mapping[str, Artefact], **options: Any
+        self,
+        lab: Lab,
+        file: Path,
+        run_folder: Path,
+        artefacts: Mapping[str, Artefact],
+        **options: Any,
     ) -> RunRequest:
         """The request to run a lab's experiment on a file; `options` are RunRequest's own."""
         thread = sources(self.course, lab, self.workspace)
@@ -118,7 +123,7 @@ class Supplier:
         return self.workspace is not None and self.workspace.passed_file(lab) is not None
 
     def _make(self, name: str) -> Generator[Happening, None, Artefact]:
-        lab = maker(self.course, name)
+        lab = self.course.maker_of(name)
         if self.workspace is not None and self._passes(lab):
             yield from self._make_own(lab, self.workspace)
             artefact = self.find(name)
@@ -143,7 +148,9 @@ class Supplier:
         yield Making(lab, lab.makes, own=True)
         folder = new_folder(workspace.root / "runs", lab.id)
         yield from _finished(lab, self.request(lab, file, folder, needed))
-        own.keep(workspace, lab, read_run(folder))
+        made = read_run(folder)
+        if made is not None:
+            own.keep(workspace, lab, made)
 
     def _make_reference(self, lab: Lab) -> Generator[Happening]:
         needed = yield from self.supply(lab.needs)

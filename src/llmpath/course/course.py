@@ -69,6 +69,24 @@ class Course:
         """The step to which a lab belongs (every lab belongs to exactly one)."""
         return next(step for step in self.steps if step.lab == lab.id)
 
+    def used_by(self, lab: Lab) -> tuple[Lab, ...]:
+        """The labs that a lab uses, itself or through another, in the order of the path."""
+        found: set[str] = set()
+        waiting = list(lab.uses)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.lab(name).uses
+        return tuple(each for each in self.labs.values() if each.id in found)
+
+    def maker_of(self, artefact: str) -> Lab:
+        """The lab that makes an artefact; an `LlmpathError` if none does."""
+        makers = {name: lab for lab in self.labs.values() for name in lab.makes}
+        if artefact in makers:
+            return makers[artefact]
+        raise unknown("artefact", artefact, makers, "llmpath status")
+
     def lesson_path(self, step: Step) -> Path:
         """The Markdown file of a step's lesson."""
         return self.root / "curriculum" / self.stage_of(step).id / step.lesson

@@ -26,14 +26,7 @@ def sources(course: Course, lab: Lab, workspace: Workspace | None) -> dict[str, 
         lab: the lab that uses others.
         workspace: where the learner's own are; None for the reference alone.
     """
-    found: dict[str, Source] = {}
-    waiting = list(lab.uses)
-    while waiting:
-        earlier = course.lab(waiting.pop())
-        if earlier.id not in found:
-            found[earlier.id] = source(course, earlier, workspace)
-            waiting += earlier.uses
-    return found
+    return {used.id: source(course, used, workspace) for used in course.used_by(lab)}
 
 
 def source(course: Course, lab: Lab, workspace: Workspace | None) -> Source:
