@@ -11,17 +11,20 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmpath.artefacts.recipe import Variant, fingerprint
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 UNUSED_DAYS = 30
 _DAY = 86_400.0
-_POLL = 0.2  # seconds
 
 
 def cache_folder() -> Path:
@@ -50,7 +53,7 @@ def find(course: Course, name: str, variant: Variant) -> Path | None:
 def building(target: Path) -> Iterator[Path]:
     """A folder to build in, which becomes `target` if all goes well.
 
-    Hold the lock (`locked`) meanwhile.
+    Hold the `lock` meanwhile.
 
     Raises:
         LlmpathError: if the cache cannot be written.
@@ -63,40 +66,51 @@ def building(target: Path) -> Iterator[Path]:
         partial.replace(target)
         _forget_unused(target.parent)
     except OSError as error:
-        raise LlmpathError(
-            f"The artefacts of the reference cannot be kept in {target.parent}: "
-            f"{error.strerror or error}.",
-            "Make room there, and see that you may write.",
-        ) from error
+        raise _unwritable(target.parent, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def locked(target: Path) -> Generator[None, None, contextlib.ExitStack]:
-    """Take the lock on a build; yields now and then while another process holds it.
+def lock(target: Path) -> BaseFileLock | None:
+    """Take the lock on a build, to be used as a context; None while another process holds it.
 
-    Returns:
-        What to close when the build is done.
+    Raises:
+        LlmpathError: if the cache cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    lock = target.with_name(f".{target.name}.lock")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(target.with_name(f".{target.name}.lock"))
+        held.acquire(timeout=0)
+    except Timeout:
+        return None
     except OSError as error:
-        raise LlmpathError(
-            f"{lock.parent} cannot be made: {error.strerror or error}.",
-            "See that you may write there.",
-        ) from error
-    stack = contextlib.ExitStack()
-    while True:
-        try:
-            stack.enter_context(FileLock(lock).acquire(timeout=0))
-        except Timeout:
-            yield
-            time.sleep(_POLL)
-        else:
-            return stack
+        raise _unwritable(target.parent, error) from error
+    return held
+
+
+def adopt(course: Course, lab: Lab, variant: Variant, run_folder: Path) -> None:
+    """Keep what a finished run of the reference made, unless the same is kept already.
+
+    Raises:
+        LlmpathError: if the cache cannot be written.
+    """
+    target = build_folder(course, lab, variant)
+    held = lock(target)
+    if held is None:
+        return  # another process is making the same
+    with held:
+        if not target.exists():
+            with building(target) as partial:
+                shutil.copytree(run_folder, partial, dirs_exist_ok=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> LlmpathError:
+    return LlmpathError(
+        f"The artefacts of the reference cannot be kept in {folder}: {error.strerror or error}.",
+        "Make room there, and see that you may write.",
+    )
 
 
 def _forget_unused(folder: Path) -> None:

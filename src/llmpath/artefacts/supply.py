@@ -6,6 +6,7 @@ events of those runs are passed on, so that whoever waits can see what for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from llmpath.running.request import RunRequest
 from llmpath.running.runner import run
 from llmpath.workspace.folder import Workspace
 from llmpath.workspace.thread import sources
+
+POLL = 0.2  # seconds between two looks at what another process is making
 
 
 @dataclass(frozen=True)
@@ -155,14 +158,9 @@ class Supplier:
     def _make_reference(self, lab: Lab) -> Generator[Happening]:
         needed = yield from self.supply(lab.needs)
         target = references.build_folder(self.course, lab, self.variant)
-        lock = references.locked(target)
-        while True:
-            try:
-                next(lock)
-            except StopIteration as taken:
-                held = taken.value
-                break
+        while (held := references.lock(target)) is None:
             yield Waiting(lab)
+            time.sleep(POLL)
         with held:
             if target.exists():
                 return  # the other process made it

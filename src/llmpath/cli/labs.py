@@ -12,9 +12,11 @@ from llmpath.cli.names import LabName
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from llmpath.artefacts.recipe import Variant
     from llmpath.cli.state import State
-    from llmpath.course.models import Lab
-    from llmpath.running.request import RunRequest
+    from llmpath.running.events import Event
 
 app = typer.Typer(no_args_is_help=True, help="Run, open or reset the exercise of a step.")
 
@@ -34,6 +36,9 @@ def run(
     scale: Annotated[
         str, typer.Option("--scale", metavar="micro|mini|gpu", help="How much to do.")
     ] = "micro",
+    data: Annotated[
+        str, typer.Option("--data", help="The text: microworld, python, a path, or a hub name.")
+    ] = "microworld",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -43,58 +48,41 @@ def run(
 
     Example: [bold]llmpath lab run attention --reference[/]
     """
+    from llmpath.cli.artefacts import keep, prepare
     from llmpath.running.runner import run as start
     from llmpath.workspace import events
 
     state: State = context.obj
     chosen = state.lab(lab)
-    request = run_request(state, chosen, reference=reference, device=device, scale=scale, seed=seed)
-    happenings = start(request)
-    if as_json:
-        outcome = ""
-        for event in happenings:
-            typer.echo(event.model_dump_json())
-            outcome = getattr(event, "outcome", outcome)
-    else:
-        from llmpath.ui.live import show
-
-        outcome = show(happenings, state.console, root=str(state.here.root))
+    variant = variant_of(scale, data, seed)
+    request = prepare(state, chosen, variant, reference=reference, device=device, quiet=as_json)
+    outcome = _shown(state, start(request), as_json)
     folder = request.run_folder.relative_to(state.here.root).as_posix()
     step = state.course.step_of(chosen)
     state.here.record(events.ran(step.id, chosen.id, folder, outcome))
+    keep(state, chosen, request, quiet=as_json)
     raise typer.Exit(EXIT.get(outcome, 1))
 
 
-def run_request(
-    state: State, lab: Lab, *, reference: bool, device: str, scale: str, seed: int
-) -> RunRequest:
-    """What is to be run, with a new folder for it."""
-    from llmpath.running.folder import new_folder
-    from llmpath.running.request import RunRequest
-    from llmpath.workspace.thread import sources
+def _shown(state: State, happenings: Generator[Event], as_json: bool) -> str:
+    """Show a run to its end; how it ended."""
+    from llmpath.ui.live import show
 
-    _require(device, ("auto", "cpu", "cuda", "mps"), "--device")
+    if not as_json:
+        return show(happenings, state.console, root=str(state.here.root))
+    outcome = ""
+    for event in happenings:
+        typer.echo(event.model_dump_json())
+        outcome = getattr(event, "outcome", outcome)
+    return outcome
+
+
+def variant_of(scale: str, data: str, seed: int) -> Variant:
+    """What was asked for, refused if there is no such scale."""
+    from llmpath.artefacts.recipe import Variant
+
     _require(scale, ("micro", "mini", "gpu"), "--scale")
-    workspace, folder = state.here, state.course.lab_folder(lab)
-    file = folder / "lab.py" if reference else workspace.file(state.course, lab)
-    if not file.is_file():
-        raise LlmpathError(
-            f"There is no file {file}.", f"llmpath lab reset {lab.id} brings the starter back."
-        )
-    thread = sources(state.course, lab, None if reference else workspace)
-    return RunRequest(
-        lab=lab.id,
-        lab_folder=folder,
-        learner_file=file,
-        course_root=state.course.root,
-        run_folder=new_folder(workspace.root / "runs", lab.id),
-        seed=seed,
-        device=device,  # type: ignore[arg-type]  # checked above
-        scale=scale,  # type: ignore[arg-type]  # checked above
-        reference=reference,
-        thread={name: source.path for name, source in thread.items()},
-        course_version=state.course.version,
-    )
+    return Variant(scale, data, seed)
 
 
 def _require(value: str, known: tuple[str, ...], option: str) -> None:

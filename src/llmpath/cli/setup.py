@@ -92,8 +92,9 @@ def _create(state: State, folder: Path) -> Created:
 
 def _loop(state: State, lab: Lab) -> None:
     """Run and grade the reference of one lab, as a learner would their own."""
+    from llmpath.artefacts.recipe import Variant
+    from llmpath.cli.artefacts import prepare
     from llmpath.cli.grading import request, show
-    from llmpath.cli.labs import run_request
     from llmpath.grading.grader import grade
     from llmpath.running.runner import run
     from llmpath.ui import setup as view
@@ -101,7 +102,7 @@ def _loop(state: State, lab: Lab) -> None:
 
     name = f"{lab.title}, on the reference"
     state.console.print(view.heading(name, f"llmpath lab run {lab.id} --reference"))
-    asked = run_request(state, lab, reference=True, device="auto", scale="micro", seed=0)
+    asked = prepare(state, lab, Variant(), reference=True)
     live(run(asked), state.console, root=str(state.here.root))
     state.console.print(view.heading("The grading", f"llmpath grade {lab.id}"))
     file = state.course.lab_folder(lab) / "lab.py"

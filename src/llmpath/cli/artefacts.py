@@ -1,0 +1,64 @@
+"""What a run needs from earlier labs before it begins, and what is kept of it afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmpath.errors import LlmpathError
+
+if TYPE_CHECKING:
+    from llmpath.artefacts.recipe import Variant
+    from llmpath.cli.state import State
+    from llmpath.course.models import Lab
+    from llmpath.running.request import RunRequest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def prepare(
+    state: State,
+    lab: Lab,
+    variant: Variant,
+    *,
+    reference: bool = False,
+    device: str = "auto",
+    quiet: bool = False,
+) -> RunRequest:
+    """What is to be run, with a new folder for it; what it needs is made first."""
+    from llmpath.artefacts.supply import Supplier
+    from llmpath.running.folder import new_folder
+    from llmpath.ui.making import follow
+
+    if device not in DEVICES:
+        raise LlmpathError(f"--device {device} is not known.", f"Say one of {', '.join(DEVICES)}.")
+    file = state.course.lab_folder(lab) / "lab.py"
+    if not reference:
+        file = state.here.file(state.course, lab)
+    if not file.is_file():
+        raise LlmpathError(
+            f"There is no file {file}.", f"llmpath lab reset {lab.id} brings the starter back."
+        )
+    supplier = Supplier(state.course, None if reference else state.here, variant)
+    artefacts = follow(supplier.supply(lab.needs), None if quiet else state.console)
+    folder = new_folder(state.here.root / "runs", lab.id)
+    return supplier.request(lab, file, folder, artefacts, device=device, reference=reference)
+
+
+def keep(state: State, lab: Lab, request: RunRequest, *, quiet: bool = False) -> None:
+    """Keep the artefacts of a finished run: the learner's in the workspace, else in the cache."""
+    from llmpath.artefacts import own, references
+    from llmpath.artefacts.recipe import Variant
+    from llmpath.running.folder import read_run
+    from llmpath.ui.making import kept, not_kept
+
+    run = read_run(request.run_folder)
+    if not lab.makes or run is None or run.outcome != "finished":
+        return
+    if request.reference:
+        variant = Variant(request.scale, request.data, request.seed)
+        references.adopt(state.course, lab, variant, run.folder)
+        return
+    folders = own.keep(state.here, lab, run)
+    if not quiet:
+        root = state.here.root
+        state.console.print(kept(folders, root) if folders else not_kept(lab))
