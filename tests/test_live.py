@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llmpath.running.curves import KEPT_POINTS, Bound, Chart, Series
 from rich.console import Console
 
 from llmpath.running import events as ev
+from llmpath.running.curves import KEPT_POINTS, Bound, Chart, Series
 from llmpath.ui.chart import caption, draw, round_numbers
 from llmpath.ui.live import show
 from llmpath.ui.theme import make_console
