@@ -11,7 +11,7 @@ import pytest
 from llmpath.course.course import Course
 from llmpath.course.loader import load
 from llmpath.course.models import Lab, Misconception
-from llmpath.course.solution import misconceive, starter
+from llmpath.course.solution import edited, starter
 from llmpath.grading.grader import Grader, GradeRequest
 from llmpath.grading.report import GradeReport
 
@@ -156,7 +156,7 @@ def test_each_misconception_fails_exactly_its_checks(
     lab: Lab, known: Misconception, graders: Graders, tmp_path: Path
 ) -> None:
     """A known wrong answer fails the checks that it names, on every seed, and no other."""
-    source = misconceive(solution(lab), known)
+    source = edited(solution(lab), known)
     for seed in (0, 1, 2):
         report = graders.grade(lab, source, tmp_path, seed)
         failed = {c.id for c in report.checks if c.status not in ("passed", "skipped")}

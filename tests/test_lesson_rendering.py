@@ -14,8 +14,8 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
 
-from llmpath.ui.atoms import FormulaError
-from llmpath.ui.formula import convert
+from llmpath.markup.atoms import FormulaError
+from llmpath.markup.formula import convert
 from llmpath.ui.lesson import render
 from llmpath.ui.theme import ASCII, CODE_STYLES, STYLES, UNICODE, make_console, symbols
 

@@ -10,7 +10,7 @@ import pytest
 from llmpath.course.loader import read
 from llmpath.course.models import Misconception
 from llmpath.course.problems import CourseError
-from llmpath.course.solution import misconceive, regions, starter
+from llmpath.course.solution import edited, regions, starter
 
 COURSE = Path(__file__).parent / "course"
 
@@ -231,21 +231,21 @@ def mistake(replace: str, with_: str) -> Misconception:
 
 def test_a_misconception_is_one_edit():
     """The known mistake stands in the file, and nothing else is changed."""
-    assert misconceive(LAB, mistake("math.pi * ", "")) == LAB.replace("math.pi * ", "")
+    assert edited(LAB, mistake("math.pi * ", "")) == LAB.replace("math.pi * ", "")
 
 
 def test_a_misconception_of_several_lines_fits_any_line_endings():
     """An edit written in YAML finds its lines in a file with the line ends of Windows."""
     edit = mistake("squared = radius**2\n    return", "squared = radius\n    return")
     windows = LAB.replace("\n", "\r\n")
-    assert misconceive(windows, edit) == misconceive(LAB, edit).replace("\n", "\r\n")
+    assert edited(windows, edit) == edited(LAB, edit).replace("\n", "\r\n")
 
 
 @pytest.mark.parametrize(("text", "times"), [("nowhere to be found", "nowhere"), ("by", "4 times")])
 def test_an_edit_must_be_unique(text, times):
     """Text that does not occur, or occurs more than once, is refused with the count."""
     with pytest.raises(CourseError, match=times):
-        misconceive(LAB, mistake(text, "x"))
+        edited(LAB, mistake(text, "x"))
 
 
 def test_every_lab_of_the_small_course_has_a_starter_and_mistakes():
@@ -255,6 +255,6 @@ def test_every_lab_of_the_small_course_has_a_starter_and_mistakes():
         text = (course.lab_folder(lab) / "lab.py").read_text(encoding="utf-8")
         compile(starter(text), lab.file, "exec")
         for misconception in lab.misconceptions:
-            changed = misconceive(text, misconception)
+            changed = edited(text, misconception)
             assert changed != text
             compile(changed, lab.file, "exec")

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 import llmpath
 from llmpath.course.course import Course, Stage
-from llmpath.course.models import Lab, Line, Model, Step, Topic
+from llmpath.course.models import Lab, Line, Model, Standards, Step, Topic
 
 FOLDERS = ("curriculum", "labs")
 SUFFIXES = (".yaml", ".yml", ".md", ".py")
@@ -44,6 +44,7 @@ class StoredCourse(Model):
     stages: tuple[StoredStage, ...]
     labs: tuple[Lab, ...]
     topics: tuple[Topic, ...]
+    standards: Standards = Standards()
 
 
 def fingerprint(root: Path) -> str:
@@ -71,7 +72,7 @@ def recall(root: Path, mark: str) -> Course | None:
         Stage(stage.id, stage.title, stage.about, stage.steps) for stage in stored.stages
     )
     labs = {lab.id: lab for lab in stored.labs}
-    return Course(root, stored.title, stored.version, stages, labs, stored.topics)
+    return Course(root, stored.title, stored.version, stages, labs, stored.topics, stored.standards)
 
 
 def keep(course: Course, mark: str) -> None:
@@ -87,6 +88,7 @@ def keep(course: Course, mark: str) -> None:
         ),
         labs=tuple(course.labs.values()),
         topics=course.topics,
+        standards=course.standards,
     )
     body = stored.model_dump_json(by_alias=True, exclude_defaults=True).encode()
     with contextlib.suppress(OSError):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from llmpath.course.models import Lab, Step, Topic
+from llmpath.course.models import Lab, Standards, Step, Topic
 from llmpath.errors import LlmpathError
+
+USUAL = Standards()
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Course:
         version: the course's version, for reports and upgrades.
         labs: every lab that a step names, by id, in the order of the path.
         topics: the syllabus, in its order; empty where the course has none.
+        standards: what the course asks of its steps and labs.
     """
 
     root: Path
@@ -42,6 +45,7 @@ class Course:
     stages: tuple[Stage, ...]
     labs: Mapping[str, Lab]
     topics: tuple[Topic, ...] = ()
+    standards: Standards = USUAL
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

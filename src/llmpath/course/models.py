@@ -119,6 +119,23 @@ class Misconception(Model):
     explain: Text
 
 
+class Equivalent(Model):
+    """An edit of the solution that changes nothing which a check could see.
+
+    `llmpath author check` changes the solution in small ways, and every change should fail a
+    check. A change that leaves a right answer is listed here, with the reason.
+
+    Attributes:
+        replace: text that occurs exactly once in `lab.py`.
+        with_: what stands there instead (`with` in YAML).
+        because: why the changed code is as right as it was.
+    """
+
+    replace: Annotated[str, Field(min_length=1)]
+    with_: Annotated[str, Field(alias="with")]
+    because: Text
+
+
 class Lab(Model):
     """A lab as `lab.yaml` describes it.
 
@@ -132,6 +149,7 @@ class Lab(Model):
         limits: what one grading may use.
         checks: what is graded, in the order in which it is reported.
         misconceptions: known wrong answers, each caught by exactly the checks it names.
+        equivalents: small changes of the solution that are no mistakes.
         hints: opened one at a time: a nudge, the concept, almost the code.
         after: what to notice once it works; shown when the lab passes.
     """
@@ -152,6 +170,7 @@ class Lab(Model):
     limits: Limits = Limits()
     checks: Annotated[tuple[Check, ...], Field(strict=False, min_length=1)]
     misconceptions: Annotated[tuple[Misconception, ...], Field(strict=False)] = ()
+    equivalents: Annotated[tuple[Equivalent, ...], Field(strict=False)] = ()
     hints: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     after: Text | None = None
 
@@ -210,6 +229,38 @@ class StageEntry(Model):
     steps: Annotated[tuple[Id, ...], Field(strict=False)] = ()
 
 
+Count = Annotated[int, Field(ge=0, le=100_000)]
+
+
+class Span(Model):
+    """The least and the most that something may be."""
+
+    least: Count
+    most: Count
+
+
+class Standards(Model):
+    """What `llmpath author check` asks of a course; each may be set for a course of one's own.
+
+    Attributes:
+        lab_words: words of prose in the lesson of a step with a lab.
+        reading_words: words of prose in the lesson of a step without one.
+        questions: how many questions a quiz has.
+        misconceptions: known wrong answers that each lab has at least.
+        hints: hints that each lab has at least.
+        mutants_killed: percent of the solution's small changes that must fail a check.
+        experiment_seconds: how long an experiment may take at the smallest scale.
+    """
+
+    lab_words: Span = Span(least=600, most=1200)
+    reading_words: Span = Span(least=400, most=1800)
+    questions: Span = Span(least=3, most=6)
+    misconceptions: Count = 5
+    hints: Count = 3
+    mutants_killed: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 95.0
+    experiment_seconds: Seconds = 60.0
+
+
 class PathFile(Model):
     """`path.yaml`: the course's name, its version and its stages, in order.
 
@@ -217,6 +268,7 @@ class PathFile(Model):
         title: the course's name.
         version: raised with each release, so that `llmpath upgrade` and reports can tell.
         stages: the stages, in order.
+        standards: what is asked of every step and lab; what the course does not set is usual.
     """
 
     title: Line
@@ -228,6 +280,7 @@ class PathFile(Model):
         ),
     ]
     stages: Annotated[tuple[StageEntry, ...], Field(strict=False, min_length=1)]
+    standards: Standards = Standards()
 
 
 class Topic(Model):

@@ -11,7 +11,7 @@ import graphlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from llmpath.course.documents import Document, KeyPath
-from llmpath.course.models import Lab, PathFile, Step
+from llmpath.course.models import Equivalent, Lab, Misconception, PathFile, Step
 from llmpath.course.problems import Problem
 from llmpath.course.sources import LabSource, Source, Sources
 
@@ -303,6 +303,7 @@ def _lab(folder: str, lab: LabSource, value: Lab) -> Iterator[Problem]:
         yield from _repeated(document, (key,), getattr(value, key))
     yield from _checks(document, value, lab.tests)
     yield from _misconceptions(document, value, lab.code)
+    yield from _equivalents(document, value, lab.code)
     known = {check.function for check in value.checks}
     for function, line in (lab.tests or {}).items():
         if function not in known:
@@ -349,15 +350,27 @@ def _misconceptions(document: Document, lab: Lab, code: str | None) -> Iterator[
             for needed in sorted(_needed(lab, failed) & set(misconception.fails)):
                 message = f"`{failed}` is skipped, not failed, when `{needed}` fails."
                 yield document.problem(place, message, "Take it out of `fails`.")
-        if misconception.replace == misconception.with_:
-            message = "This edit replaces a text by itself."
-            yield document.problem((*base, "with"), message, "Write the mistake here.")
-        count = code.replace("\r\n", "\n").count(misconception.replace) if code is not None else 1
-        if count != 1:
-            times = "nowhere" if count == 0 else f"{count} times"
-            message = f"This text stands {times} in lab.py."
-            mend = "Copy a piece of lab.py that occurs exactly once."
-            yield document.problem((*base, "replace"), message, mend)
+        yield from _edit(document, base, misconception, code)
+
+
+def _equivalents(document: Document, lab: Lab, code: str | None) -> Iterator[Problem]:
+    for index, equivalent in enumerate(lab.equivalents):
+        yield from _edit(document, ("equivalents", index), equivalent, code)
+
+
+def _edit(
+    document: Document, base: KeyPath, edit: Misconception | Equivalent, code: str | None
+) -> Iterator[Problem]:
+    """Problems of an edit of lab.py: it must change something, at one place."""
+    if edit.replace == edit.with_:
+        message = "This edit replaces a text by itself."
+        yield document.problem((*base, "with"), message, "Write what stands there instead.")
+    count = code.replace("\r\n", "\n").count(edit.replace) if code is not None else 1
+    if count != 1:
+        times = "nowhere" if count == 0 else f"{count} times"
+        message = f"This text stands {times} in lab.py."
+        mend = "Copy a piece of lab.py that occurs exactly once."
+        yield document.problem((*base, "replace"), message, mend)
 
 
 def _needed(lab: Lab, check_id: str) -> set[str]:

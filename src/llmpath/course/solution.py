@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmpath.course.models import Misconception
+from llmpath.course.models import Equivalent, Misconception
 from llmpath.course.problems import CourseError, Problem
 
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)### BEGIN SOLUTION(?:[ \t]+(?P<words>.*\S))?[ \t]*")
@@ -127,21 +127,20 @@ def solved(source: str, name: str = "lab.py") -> str:
     return "".join(lines)
 
 
-def misconceive(source: str, misconception: Misconception, name: str = "lab.py") -> str:
-    """The lab file with one known mistake in it.
+def edited(source: str, edit: Misconception | Equivalent, name: str = "lab.py") -> str:
+    """The lab file with a known mistake, or an equivalent change, in it.
 
     Raises:
         CourseError: the text to replace does not occur exactly once.
     """
     newline = "\r\n" if "\r\n" in source else "\n"
     old, new = (
-        text.replace("\r\n", "\n").replace("\n", newline)
-        for text in (misconception.replace, misconception.with_)
+        text.replace("\r\n", "\n").replace("\n", newline) for text in (edit.replace, edit.with_)
     )
     count = source.count(old)
     if count != 1:
         times = "nowhere" if count == 0 else f"{count} times"
-        message = f"The text that {misconception.id} replaces stands {times} in the file."
+        message = f"The text {old!r} stands {times} in the file."
         mend = "Copy a piece of the file that occurs exactly once."
         raise CourseError([Problem(name, 0, 0, message, mend)], "The lab file")
     return source.replace(old, new)

@@ -230,8 +230,8 @@ def _prose(parent: Element, markdown: str) -> None:
 
 
 def _formula(source: str, options: dict[str, bool]) -> str:
-    from llmpath.ui.atoms import FormulaError
-    from llmpath.ui.formula import convert
+    from llmpath.markup.atoms import FormulaError
+    from llmpath.markup.formula import convert
 
     try:
         return html.escape(convert(source))

@@ -12,11 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, cast
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.dollarmath.index import math_inline_dollar
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
@@ -39,6 +35,7 @@ from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.table import Table
 from rich.text import Text
 
+from llmpath.markup.parser import parser
 from llmpath.ui.theme import CODE_STYLES, symbols
 
 # Columns beyond which a line of prose is tiring to read.
@@ -63,8 +60,8 @@ def render(markdown: str, width: int = WIDTH) -> RenderableType:
 def _formula(source: str, marks: str) -> str:
     """A formula as Unicode text; one that cannot be read stays as it was written."""
     # pylatexenc is worth its import only where there is a formula.
-    from llmpath.ui.atoms import FormulaError
-    from llmpath.ui.formula import convert
+    from llmpath.markup.atoms import FormulaError
+    from llmpath.markup.formula import convert
 
     try:
         return convert(source)
@@ -292,11 +289,8 @@ class _Lesson(Markdown):
 
     def __init__(self, markup: str) -> None:
         super().__init__("")
-        parser = MarkdownIt().enable("strikethrough").enable("table")
-        dollarmath_plugin(parser, allow_labels=False)
-        parser.inline.ruler.at("math_inline", _math_inline)
         self.markup = markup
-        self.parsed = list(_adapted(parser.parse(markup)))
+        self.parsed = list(_adapted(parser().parse(markup)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         begun = False
@@ -308,18 +302,6 @@ class _Lesson(Markdown):
                     yield Segment(part.text.replace(GLUE, " "), part.style, part.control)
             else:
                 yield part
-
-
-# No digits outside and no spaces inside the dollar signs, so that "$5 and $10" are prices.
-_dollar_rule = math_inline_dollar(allow_space=False, allow_digits=False)
-
-
-def _math_inline(state: StateInline, silent: bool) -> bool:
-    """The rule for `$…$`, except where the second dollar sign stands in a code span."""
-    start = state.pos
-    found = _dollar_rule(state, True)
-    end, state.pos = state.pos, start
-    return found and "`" not in state.src[start:end] and _dollar_rule(state, silent)
 
 
 def _adapted(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -1,7 +1,7 @@
 r"""LaTeX formulas as readable Unicode text: `\frac{QK^\top}{\sqrt{d_k}}` becomes `QKᵀ/√dₖ`.
 
 pylatexenc reads the formula and knows most symbols; here its nodes become atoms, which
-`llmpath.ui.atoms` sets on a line. pylatexenc is imported with this module, so import it only
+`llmpath.markup.atoms` sets on a line. pylatexenc is imported with this module, so import it only
 where a formula occurs.
 """
 
@@ -19,7 +19,7 @@ from pylatexenc.latexwalker import LatexWalker, LatexWalkerParseError
 from pylatexenc.latexwalker import get_default_latex_context_db as default_macros
 from pylatexenc.macrospec import std_macro
 
-from llmpath.ui.atoms import (
+from llmpath.markup.atoms import (
     Atom,
     FormulaError,
     Kind,
