@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmpath.cli.coverage import coverage
+from llmpath.cli.schema import schema
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State
@@ -38,3 +39,4 @@ def check(
 
 
 app.command("coverage")(coverage)
+app.command("schema")(schema)
