@@ -10,13 +10,11 @@ rare words are `<rare>`. What it knows, it knows through attention.
 
 from __future__ import annotations
 
-import ast
 import math
 import re
-import sysconfig
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +22,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from llmpath.labkit import data
+
 RARE = "<rare>"
-BLOCK = 20  # sentences that stay together when text is held out
-NOT_PROSE = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3"}
 
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
@@ -37,13 +35,11 @@ class Size:
     """How big everything is.
 
     Attributes:
-        files: which files of the standard library are read, beside the help topics.
         words: how many words are read at most.
         vocabulary: how many different words the model knows; the others are rare.
         time: how many words it sees at once.
     """
 
-    files: str
     words: int
     vocabulary: int
     hidden_size: int
@@ -57,9 +53,9 @@ class Size:
 
 
 SIZES = {
-    "micro": Size("*.py", 100_000, 1500, 64, 2, 4, 32, 24, 400, 5e-3, 0.1),
-    "mini": Size("**/*.py", 300_000, 3000, 128, 2, 4, 64, 32, 2000, 2e-3, 0.1),
-    "gpu": Size("**/*.py", 1_000_000, 6000, 256, 4, 8, 128, 64, 4000, 1e-3, 0.2),
+    "micro": Size(80_000, 1500, 64, 2, 4, 32, 24, 400, 5e-3, 0.1),
+    "mini": Size(300_000, 3000, 128, 2, 4, 64, 32, 2000, 2e-3, 0.1),
+    "gpu": Size(1_000_000, 6000, 256, 4, 8, 128, 64, 4000, 1e-3, 0.2),
 }
 
 
@@ -121,33 +117,29 @@ def conclude(run, model: WordModel, text: Text, curve: list[tuple[int, float, fl
 class Text:
     """Words as numbers, for training and held out, from prose that every Python brings along."""
 
-    def __init__(self, sentences: list[list[str]], vocabulary: int) -> None:
-        blocks = [sentences[i : i + BLOCK] for i in range(0, len(sentences), BLOCK)]
-        training = [s for i, block in enumerate(blocks) if i % 10 for s in block]
-        self._held_out_sentences = [s for block in blocks[::10] for s in block]
+    def __init__(
+        self, training: list[list[str]], held_out: list[list[str]], vocabulary: int
+    ) -> None:
         counts = Counter(word for sentence in training for word in sentence)
+        self._held_out_sentences = held_out
         self.vocabulary = [RARE] + [word for word, _ in counts.most_common(vocabulary - 1)]
         self._number = {word: number for number, word in enumerate(self.vocabulary)}
         self.training = self.encode([word for s in training for word in s])
-        self.held_out = self.encode([word for s in self._held_out_sentences for word in s])
+        self.held_out = self.encode([word for s in held_out for word in s])
 
     @classmethod
     def read(cls, size: Size) -> Text:
         """Collect whole sentences of plain English, each one once, up to `size.words` words."""
-        found: dict[str, list[str]] = {}
-        words = 0
-        for document in documents(size.files):
-            for sentence in plain_sentences(document):
-                if sentence not in found and words < size.words:
-                    found[sentence] = re.findall(r"[a-z'-]+|[.,;:?!]", sentence.lower())
-                    words += len(found[sentence])
-        if words < 5000:
+        documentation = data.load("python-docs")
+        training = sentences(documentation.train, 0.9 * size.words)
+        held_out = sentences(documentation.validation, 0.1 * size.words, set(training))
+        if sum(map(len, training.values())) < 5000:
             raise RuntimeError(
                 "This Python comes without its help topics and without the source of its "
-                "standard library, so there is nothing to read. Install Python with its "
+                "standard library, so there is little to read. Install Python with its "
                 "documentation (the package pydoc_data) and try again."
             )
-        return cls(list(found.values()), size.vocabulary)
+        return cls([*training.values()], [*held_out.values()], size.vocabulary)
 
     def encode(self, words: list[str]) -> Tensor:
         """Words as a row of numbers, (time,)."""
@@ -188,29 +180,25 @@ class Text:
         return fitting[:count]
 
 
-def documents(files: str) -> list[str]:
-    """Python's help topics, and the docstrings of its standard library."""
-    try:
-        from pydoc_data.topics import topics
-    except ImportError:
-        topics = {}
-    found = [topics[name] for name in sorted(topics)]
-    library = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(library.glob(files)):
-        if not NOT_PROSE & set(path.relative_to(library).parts):
-            found.append("\n\n".join(docstrings(path)))
+def sentences(
+    documents: Iterable[str], words: float, known: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """The words of each sentence of plain English, of those not known yet, until there are enough.
+
+    Args:
+        documents: where the sentences are taken from.
+        words: how many words are enough.
+        known: sentences to leave out.
+    """
+    found: dict[str, list[str]] = {}
+    for document in documents:
+        for sentence in plain_sentences(document):
+            if words <= 0:
+                return found
+            if sentence not in found and sentence not in known:
+                found[sentence] = re.findall(r"[a-z'-]+|[.,;:?!]", sentence.lower())
+                words -= len(found[sentence])
     return found
-
-
-def docstrings(path: Path) -> list[str]:
-    """The docstrings of one source file; none if it cannot be read."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return []
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
-    return [text for node in nodes if (text := ast.get_docstring(node))]
 
 
 def plain_sentences(document: str) -> list[str]:

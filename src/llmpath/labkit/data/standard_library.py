@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import platform
 import sysconfig
 import tokenize
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
 from llmpath.errors import LlmpathError
-from llmpath.labkit.data.corpus import Corpus, held_out
+from llmpath.labkit.data.corpus import Corpus, Texts, held_out
 
 NAMES = ("python", "python-docs")
 LICENCE = "PSF-2.0 (Python Software Foundation License)"
@@ -27,11 +29,14 @@ LEFT_OUT = {
     "site-packages", "dist-packages", "test", "tests", "idle_test", "idlelib", "lib2to3",
     "encodings", "pydoc_data", "__pycache__",
 }  # fmt: skip
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 LEAST_DOCUMENTED = 200  # characters of docstrings below which a module has no documentation
 
 
 def corpus(name: str) -> Corpus:
     """Python's documentation with its source, or the documentation alone.
+
+    What is held out of one is held out of the other: a module's docstrings follow its source.
 
     Args:
         name: one of `NAMES`.
@@ -39,32 +44,33 @@ def corpus(name: str) -> Corpus:
     Raises:
         LlmpathError: if this Python came without either.
     """
-    what, read = {
-        "python": ("help topics and source", documentation_and_source),
-        "python-docs": ("help topics and docstrings", documentation),
-    }[name]
     try:
-        train, validation = held_out(read, "This Python")
+        parts = [held_out(read, "This Python") for read in (topics, sources)]
     except LlmpathError as error:
         raise LlmpathError(
-            "This Python comes without its help topics and without the source of its standard "
+            "This Python comes without its help topics or without the source of its standard "
             "library, so there is nothing to read.",
             "Install the package of your system that holds them, or give a folder of texts.",
         ) from error
+    what, join = {
+        "python": ("help topics and source", _in_turn),
+        "python-docs": ("help topics and docstrings", _documentation),
+    }[name]
+    train, validation = (Texts(partial(join, *side)) for side in zip(*parts, strict=True))
     title = f"Python {platform.python_version()}: {what} of the standard library"
     return Corpus(name, title, LICENCE, train, validation)
 
 
-def documentation_and_source() -> Iterator[str]:
+def _in_turn(topics: Texts, sources: Texts) -> Iterator[str]:
     """Help topics and source files in turn, until both are used up."""
-    for pair in zip_longest(topics(), sources()):
+    for pair in zip_longest(topics, sources):
         yield from (document for document in pair if document)
 
 
-def documentation() -> Iterator[str]:
+def _documentation(topics: Texts, sources: Texts) -> Iterator[str]:
     """The help topics, then the docstrings of each module, parted by blank lines."""
-    yield from topics()
-    for source in sources():
+    yield from topics
+    for source in sources:
         documented = "\n\n".join(docstrings(source))
         if len(documented) >= LEAST_DOCUMENTED:
             yield documented
@@ -83,9 +89,7 @@ def topics() -> Iterator[str]:
 def sources() -> Iterator[str]:
     """The modules of the standard library: those that are one file first, then the packages'."""
     library = Path(sysconfig.get_path("stdlib"))
-    files = (path.relative_to(library) for path in library.rglob("*.py"))
-    wanted = (path for path in files if not LEFT_OUT.intersection(path.parts))
-    for path in sorted(wanted, key=lambda path: (len(path.parts), path.parts)):
+    for path in sorted(_modules(library), key=lambda path: (len(path.parts), path.parts)):
         try:
             with tokenize.open(library / path) as file:  # in the encoding that the file declares
                 source = file.read()
@@ -95,15 +99,26 @@ def sources() -> Iterator[str]:
             yield source
 
 
+def _modules(library: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(library):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        inside = Path(folder).relative_to(library)
+        yield from (inside / name for name in names if name.endswith(".py"))
+
+
 def docstrings(source: str) -> Iterator[str]:
     """The docstrings of one module, its own first; none if this Python cannot parse it."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(source)
+            waiting: list[ast.AST] = [ast.parse(source)]
     except (SyntaxError, ValueError):
         return
-    for node in ast.walk(tree):
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             text = ast.get_docstring(node)
             if text:
                 yield text
+        # No definition stands inside an expression, and most of a tree is expressions.
+        inside = [child for child in ast.iter_child_nodes(node) if isinstance(child, STATEMENTS)]
+        waiting += reversed(inside)
