@@ -1,0 +1,139 @@
+"""The world itself: a seed decides its people and everything that is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import islice
+from typing import Literal
+
+from llmpath.labkit.microworld import stories
+from llmpath.labkit.microworld.chance import Chance
+from llmpath.labkit.microworld.documents import Document
+from llmpath.labkit.microworld.floor import Floor
+from llmpath.labkit.microworld.grammar import Grammar
+from llmpath.labkit.microworld.nodes import OUT_OF
+from llmpath.labkit.microworld.people import HE, VALUES, Person, make_people
+
+Split = Literal["train", "validation"]
+_FLOOR_DOCUMENTS = 10_000
+
+
+class World:
+    """A small world whose truth is known, told in stories whose information is known.
+
+    Two worlds with the same arguments are the same on every machine, and so is all that
+    comes from them.
+
+    Args:
+        seed: decides who is what.
+        people: how many, 2 to 64.
+        values: how many values each attribute may take, and how many places and things there
+            are, 2 to 8.
+        weights: how often each kind of story is told, out of their sum; whole numbers by the
+            names in `stories.STORIES`. Kinds that are left out are never told.
+        bias: of 20 callers with a job, how many are "she", by job.
+        folk: the people themselves, where a seed is not to decide.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Attributes:
+        people: everyone, with their attributes.
+        person: everyone by name.
+        bias: the planted bias: for each job, the probability that a caller with that job
+            whom the world does not name is "she".
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        people: int = 2 * len(HE),
+        values: int = len(stories.PLACES),
+        weights: Mapping[str, int] = stories.WEIGHTS,
+        bias: Mapping[str, int] = stories.BIAS,
+        folk: Sequence[Person] | None = None,
+    ) -> None:
+        if not 2 <= people <= 2 * len(HE) or not 2 <= values <= len(stories.PLACES):
+            raise ValueError(
+                f"A world has 2 to {2 * len(HE)} people and 2 to {len(stories.PLACES)} values, "
+                f"not {people} and {values}."
+            )
+        if unknown := set(weights) - set(stories.STORIES):
+            raise ValueError(
+                f"There is no story {sorted(unknown)[0]!r}; there are: "
+                f"{', '.join(stories.STORIES)}."
+            )
+        self.seed = seed
+        self.values = values
+        self.weights = dict(weights)
+        self.people = tuple(folk or make_people(Chance("people", seed), people, values))
+        self.person = {person.name: person for person in self.people}
+        self.bias = {job: she / OUT_OF for job, she in bias.items() if job in self._domains["job"]}
+        self._bias = dict(bias)
+        told = (f"{weight}: {stories.STORIES[name]}" for name, weight in weights.items() if weight)
+        self.grammar = Grammar(
+            f"[{' | '.join(told)}]", stories.RULES, self._domains, self.person, self._bias
+        )
+
+    @property
+    def _domains(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "person": tuple(person.name for person in self.people),
+            "place": stories.PLACES[: self.values],
+            "thing": stories.THINGS[: self.values],
+            "job": VALUES["job"][: self.values],
+            "number": stories.ADDENDS,
+        }
+
+    def stream(self, seed: int = 1, split: Split = "train") -> Iterator[Document]:
+        """Documents without end, one at a time; `documents` gives the first of them.
+
+        Args:
+            seed: decides the documents; independent of the world's own seed.
+            split: documents of different splits are drawn independently.
+        """
+        if split not in ("train", "validation"):
+            raise ValueError(f"A split is 'train' or 'validation', not {split!r}.")
+        chance = Chance("documents", self.seed, split, seed)
+        while True:
+            yield self.grammar.draw(chance)
+
+    def documents(self, count: int, seed: int = 1, split: Split = "train") -> list[Document]:
+        """That many documents; a longer list of the same seed and split begins with them.
+
+        Args:
+            count: how many.
+            seed: decides the documents; independent of the world's own seed.
+            split: documents of different splits are drawn independently.
+        """
+        return list(islice(self.stream(seed, split), count))
+
+    def read(self, text: str) -> Document:
+        """The document that a text is: its spans and exact bits.
+
+        Raises:
+            ValueError: if the world does not tell this text.
+        """
+        found = self.grammar.derivations(text)
+        if len(found) != 1:
+            raise ValueError(f"This world never tells: {text!r}")
+        return found[0][0]
+
+    def probability(self, text: str) -> Fraction:
+        """The exact probability of a text as a document; 0 if the world never tells it."""
+        return sum((p for _, p in self.grammar.derivations(text)), Fraction(0))
+
+    def floor(self, documents: Sequence[Document] | None = None) -> Floor:
+        """The least that any model can need on average: the entropy of what the world tells.
+
+        Args:
+            documents: where given, the floor of exactly these, which is what a model's loss
+                on the same documents is best compared with: what they happened to draw is
+                the same on both sides.
+        """
+        if documents is None:
+            chance = Chance("floor", self.seed)
+            documents = [self.grammar.draw(chance) for _ in range(_FLOOR_DOCUMENTS)]
+        return Floor(documents)
