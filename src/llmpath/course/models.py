@@ -233,7 +233,12 @@ Count = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class Span(Model):
-    """The least and the most that something may be."""
+    """The least and the most that something may be.
+
+    Attributes:
+        least: how much it has to be.
+        most: how much it may be.
+    """
 
     least: Count
     most: Count
