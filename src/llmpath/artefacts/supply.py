@@ -29,11 +29,17 @@ POLL = 0.2  # seconds between two looks at what another process is making
 
 @dataclass(frozen=True)
 class Artefact:
-    """An artefact that is there: the learner's own or the reference's."""
+    """An artefact that is there.
+
+    Attributes:
+        own: whether the learner's code made it, and not the reference.
+        current: whether it was made by the code with which its lab last passed.
+    """
 
     name: str
     path: Path
     own: bool
+    current: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Supplier:
         if self.workspace is not None:
             mine = own.find(self.course, self.workspace, name, self.variant.data)
             if mine is not None:
-                return Artefact(name, mine.path, own=True)
+                return Artefact(name, mine.path, own=True, current=mine.current)
             if self._passes(self.course.maker_of(name)):
                 return None  # the learner's own is due
         path = references.find(self.course, name, self.variant)

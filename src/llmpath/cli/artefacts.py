@@ -8,6 +8,7 @@ from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
     from llmpath.artefacts.recipe import Variant
+    from llmpath.artefacts.supply import Artefact
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
     from llmpath.running.request import RunRequest
@@ -42,6 +43,15 @@ def prepare(
     artefacts = follow(supplier.supply(lab.needs), None if quiet else state.console)
     folder = new_folder(state.here.root / "runs", lab.id)
     return supplier.request(lab, file, folder, artefacts, device=device, reference=reference)
+
+
+def artefacts(state: State) -> dict[str, Artefact | None]:
+    """Every artefact of the course, by name, as a run with the default options would find it."""
+    from llmpath.artefacts.supply import Supplier
+
+    supplier = Supplier(state.course, state.here)
+    names = [name for lab in state.course.labs.values() for name in lab.makes]
+    return {name: supplier.find(name) for name in names}
 
 
 def keep(state: State, lab: Lab, request: RunRequest, *, quiet: bool = False) -> None:

@@ -73,16 +73,18 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: [bold]llmpath status[/]
     """
+    from llmpath.cli.artefacts import artefacts
     from llmpath.ui import path as view
     from llmpath.workspace.thread import source
 
     state: State = context.obj
     own = {lab.id: source(state.course, lab, state.here).own for lab in state.course.labs.values()}
+    made = artefacts(state)
     if as_json:
-        data = view.status_data(state.course, state.plan, own, state.here.root)
+        data = view.status_data(state.course, state.plan, own, made, state.here.root)
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    state.console.print(view.status(state.course, state.plan, own, state.here.root, state.console))
+    state.console.print(view.status(state.plan, own, made, state.here.root))
 
 
 def hint(

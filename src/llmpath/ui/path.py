@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -15,6 +15,9 @@ from rich.text import Text
 from llmpath.course.course import Course, Stage
 from llmpath.planner import Plan, Status, StepState
 from llmpath.ui.theme import symbols
+
+if TYPE_CHECKING:
+    from llmpath.artefacts.supply import Artefact  # `llmpath list` need not load it
 
 STYLES = {
     Status.DONE: "good",
@@ -109,16 +112,22 @@ def as_data(state: StepState) -> dict[str, Any]:
 
 
 def status(
-    course: Course, plan: Plan, own: Mapping[str, bool], root: Path, console: Console
+    plan: Plan, own: Mapping[str, bool], artefacts: Mapping[str, Artefact | None], root: Path
 ) -> Group:
-    """Where one stands: the share done, the current step, and whose code each lab stands on."""
+    """Where one stands: the share done, the current step, and whose code and models are used."""
     done = Text.assemble(
         (f"{len(plan.done)} of {len(plan.states)}", "title"), " steps done in ", (str(root), "path")
     )
     parts: list[RenderableType] = [done]
     if plan.current is not None:
         parts.append(Text.assemble("Now: ", (plan.current.step.title, "current")))
-    parts += [Text(), Text("Your model stands on", style="title")]
+    parts += [Text(), Text("Your model stands on", style="title"), _labs(plan, own)]
+    if artefacts:
+        parts += [Text(), Text("What the labs have made", style="title"), _made(artefacts, root)]
+    return Group(*parts)
+
+
+def _labs(plan: Plan, own: Mapping[str, bool]) -> Table:
     table = Table.grid(padding=(0, 2))
     for state in plan.states:
         if state.step.lab is None:
@@ -129,11 +138,35 @@ def status(
         if state.progress.attempts:
             result = f"{state.progress.best_points} of {state.progress.max_points} points"
         table.add_row(f"  {state.step.lab}", whose, Text(result, style="muted"))
-    parts.append(table)
-    return Group(*parts)
+    return table
 
 
-def status_data(course: Course, plan: Plan, own: Mapping[str, bool], root: Path) -> dict[str, Any]:
+def _made(artefacts: Mapping[str, Artefact | None], root: Path) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, artefact in artefacts.items():
+        style = "good" if artefact is not None and artefact.own else "muted"
+        place = ""
+        if artefact is not None and artefact.path.is_relative_to(root):
+            place = artefact.path.relative_to(root).as_posix() + "/"
+        table.add_row(f"  {name}", Text(_whose(artefact), style), Text(place, style="path"))
+    return table
+
+
+def _whose(artefact: Artefact | None) -> str:
+    if artefact is None:
+        return "none yet"
+    if not artefact.own:
+        return "reference"
+    return "own" if artefact.current else "own, of older code"
+
+
+def status_data(
+    course: Course,
+    plan: Plan,
+    own: Mapping[str, bool],
+    artefacts: Mapping[str, Artefact | None],
+    root: Path,
+) -> dict[str, Any]:
     """The same as plain data, for scripts."""
     return {
         "workspace": str(root),
@@ -142,4 +175,5 @@ def status_data(course: Course, plan: Plan, own: Mapping[str, bool], root: Path)
         "steps": len(plan.states),
         "current": plan.current.step.id if plan.current else None,
         "labs": {lab: "own" if mine else "reference" for lab, mine in own.items()},
+        "artefacts": {name: _whose(artefact) for name, artefact in artefacts.items()},
     }
