@@ -223,3 +223,22 @@ def test_status_says_whose_artefacts_there_are(learner: Learner) -> None:
     learner.types("grade", "adding")
     assert learner.reads("status")["artefacts"] == {"numbers": "own, of older code"}
     assert "of older code" in learner.types("status").stdout
+
+
+def test_run_all_walks_the_thread_and_says_what_it_cost(learner: Learner, tmp_path: Path) -> None:
+    """`lab run --all` runs every lab in order, own code where it passes, else the reference."""
+    learner.solves("adding", "alpha")
+    learner.types("grade", "adding")
+    told = learner.types("lab", "run", "--all")
+    assert told.returncode == 0, told.stderr
+    assert own(learner).is_dir()
+    assert [line.split()[:2] for line in told.stdout.splitlines() if " finished" in line] == [
+        ["adding", "yours"],
+        ["shouting", "reference"],
+    ]
+    rows = learner.reads("lab", "run", "--all", "--reference")
+    assert [(row["lab"], row["code"], row["outcome"]) for row in rows] == [
+        ("adding", "reference", "finished"),
+        ("shouting", "reference", "finished"),
+    ]
+    assert len(built(tmp_path)) == 1

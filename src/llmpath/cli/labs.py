@@ -27,6 +27,9 @@ EXIT = {"finished": 0, "interrupted": 130}
 def run(
     context: typer.Context,
     lab: LabName = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Run every lab in turn, and say what each cost.")
+    ] = False,
     reference: Annotated[
         bool, typer.Option("--reference", help="Run the course's own solution instead of yours.")
     ] = False,
@@ -49,12 +52,15 @@ def run(
     Example: [bold]llmpath lab run attention --reference[/]
     """
     from llmpath.cli.artefacts import keep, prepare
+    from llmpath.cli.walk import walk
     from llmpath.running.runner import run as start
     from llmpath.workspace import events
 
     state: State = context.obj
-    chosen = state.lab(lab)
     variant = variant_of(scale, data, seed)
+    if every:
+        raise typer.Exit(walk(state, variant, reference=reference, device=device, as_json=as_json))
+    chosen = state.lab(lab)
     request = prepare(state, chosen, variant, reference=reference, device=device, quiet=as_json)
     outcome = _shown(state, start(request), as_json)
     folder = request.run_folder.relative_to(state.here.root).as_posix()

@@ -23,14 +23,7 @@ def follow(supply: Supply, console: Console | None) -> dict[str, Artefact]:
         The artefacts, by name.
     """
     console = console or Console(quiet=True)
-    columns = (
-        SpinnerColumn("dots" if symbols(console) is UNICODE else "line"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TimeRemainingColumn(compact=True),
-    )
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with bar:
+    with progress_bar(console) as bar:
         while True:
             try:
                 happening = next(supply)
@@ -38,6 +31,17 @@ def follow(supply: Supply, console: Console | None) -> dict[str, Artefact]:
                 found: dict[str, Artefact] = end.value
                 return found
             _show(happening, bar, console)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A line with a bar that goes away when it is done; nothing where there is no terminal."""
+    columns = (
+        SpinnerColumn("dots" if symbols(console) is UNICODE else "line"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeRemainingColumn(compact=True),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _show(happening: Happening, bar: Progress, console: Console) -> None:
