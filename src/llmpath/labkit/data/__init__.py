@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmpath.errors import LlmpathError
-from llmpath.labkit.data import files, standard_library
+from llmpath.labkit.data import files, generated, standard_library
 from llmpath.labkit.data.corpus import Corpus, Texts
 
 __all__ = ["Corpus", "Texts", "load"]
@@ -43,6 +43,8 @@ def load(name: str, *, seed: int = 0, limit: int | None = None) -> Corpus:
 
 
 def _open(name: str, seed: int) -> Corpus:
+    if name in generated.NAMES:
+        return generated.corpus(name, seed)
     if name in standard_library.NAMES:
         return standard_library.corpus(name)
     path, column = files.address(name)

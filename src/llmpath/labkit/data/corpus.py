@@ -10,9 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 from llmpath.errors import LlmpathError
+
+if TYPE_CHECKING:
+    from llmpath.labkit.microworld import Floor, World
 
 HELD_OUT = 0.1  # the share of documents that no training sees
 LOOK_AHEAD = 100  # documents in which one of each side must be found
@@ -66,7 +69,8 @@ class Corpus:
         title: what it is, for people.
         licence: under which the texts may be used; "unknown" if they do not say.
         train: documents to learn from.
-        validation: documents that training must not see. None of them is in `train` too.
+        validation: documents that training must not see. None of them is in `train` too;
+            generated ones are drawn independently, so a short one may be, by chance.
         world: the generator of the texts, if they were generated.
         remarks: sentences on what was left out or assumed.
     """
@@ -76,16 +80,20 @@ class Corpus:
     licence: str
     train: Texts
     validation: Texts
-    world: Any = None
+    world: World | None = None
     remarks: tuple[str, ...] = ()
 
-    def floor(self, tokenizer: Any) -> Any:
-        """The entropy of the source, which no model can go below; None where nobody knows it.
+    def floor(self) -> Floor | None:
+        """The information in the `validation` texts, below which no model can get on average.
 
-        Args:
-            tokenizer: of `tokenizers` or `transformers`, for the floor per token.
+        Its `bits_per_token(tokenizer)` is what a model's loss on the same texts is measured
+        against. None where nobody knows it: real texts have no known source.
         """
-        return None if self.world is None else self.world.floor(tokenizer)
+        from llmpath.labkit.data.generated import Stories
+
+        if self.world is None or not isinstance(self.validation, Stories):
+            return None
+        return self.world.floor(list(self.validation.documents()))
 
     def limited(self, limit: int | None) -> Corpus:
         """The same corpus with at most so many documents on each side."""
