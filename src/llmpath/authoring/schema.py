@@ -133,7 +133,9 @@ def _table(part: Schema, model: type[BaseModel]) -> str:
 def _default(described: Schema) -> str:
     value = described.get("default")
     if isinstance(value, dict):
-        return "each of its keys has a default"
+        if any(isinstance(part, dict) for part in value.values()):
+            return "each of its keys has a default"
+        return ", ".join(f"{key} {part:g}" for key, part in value.items()) + " unless given"
     return f"{value:g} unless given" if isinstance(value, int | float) else ""
 
 
@@ -150,13 +152,14 @@ def _form(described: Schema) -> str:
     if described["type"] == "string":
         return str(described.get("description", "text"))
     kind = "whole number" if described["type"] == "integer" else "number"
-    return " ".join([kind, _bounds(described, "minimum", "maximum")])
+    return " ".join(filter(None, [kind, _bounds(described, "minimum", "maximum")]))
 
 
 def _bounds(described: Schema, least: str, most: str) -> str:
     """The bounds of a number or a length, in words."""
-    if described.get(least) and described.get(most):
-        return f"from {described[least]} to {described[most]}"
-    if described.get("exclusiveMinimum") is not None and described.get(most):
-        return f"above {described['exclusiveMinimum']}, at most {described[most]}"
-    return f"at least {described[least]}" if described.get(least) else ""
+    low, high = described.get(least), described.get(most)
+    if low is not None and high is not None:
+        return f"from {low} to {high}"
+    if described.get("exclusiveMinimum") is not None and high is not None:
+        return f"above {described['exclusiveMinimum']}, at most {high}"
+    return "" if low is None else f"at least {low}"

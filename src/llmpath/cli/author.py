@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmpath.cli.coverage import coverage
+from llmpath.cli.scaffold import new
 from llmpath.cli.schema import schema
 
 if TYPE_CHECKING:
@@ -38,5 +39,6 @@ def check(
     raise typer.Exit(0 if verdict.sound else 1)
 
 
+app.command("new")(new)
 app.command("coverage")(coverage)
 app.command("schema")(schema)
