@@ -16,7 +16,8 @@ import pytest
 from llmpath.errors import LlmpathError
 from llmpath.labkit.run import Run
 from llmpath.running.events import Event, Failed, Log, Unreadable, parse
-from llmpath.running.folder import list_runs, new_folder
+from llmpath.running.folder import new_folder
+from llmpath.running.records import list_runs
 from llmpath.running.request import RunRequest
 from llmpath.running.runner import run
 
@@ -384,6 +385,51 @@ def experiment(lab, run):
     assert not (request.run_folder / ".partial").exists()
 
 
+CURVE = """
+def experiment(lab, run):
+    run.floor("bits", 0.5, "entropy floor")
+    for step in range(10):
+        run.log(step, train_bits=2 / (1 + step), bits=3 / (1 + step), {more})
+    {figure}
+    {end}
+"""
+
+
+def test_a_run_draws_its_curves_by_itself(lab):
+    """What was logged becomes a picture, the same for the same curves, told before the end."""
+    experiment = CURVE.format(more="odd_='$x_'", figure="", end="run.result('Done.')")
+    experiment = experiment.replace("odd_='$x_'", "**{'_odd $x^': step}")
+    pictures = []
+    for _ in range(2):
+        asked = lab(experiment)
+        kinds = [event.event for event in run(asked)]
+        assert kinds[-3:] == ["result", "figure", "ended"]
+        pictures.append((asked.run_folder / "curves.png").read_bytes())
+    assert pictures[0].startswith(b"\x89PNG")
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("figure", "end", "drawn"),
+    [
+        ("", "raise RuntimeError", True),
+        ("from matplotlib.figure import Figure; run.figure('own', Figure())", "pass", False),
+    ],
+)
+def test_a_run_that_fails_has_its_curves_and_one_with_pictures_no_other(lab, figure, end, drawn):
+    """The curves are drawn however the run ends, but not beside the experiment's own pictures."""
+    asked = lab(CURVE.format(more="", figure=figure, end=end))
+    play(asked)
+    assert (asked.run_folder / "curves.png").exists() == drawn
+
+
+def test_a_run_without_curves_draws_nothing(lab):
+    """One value of each metric is no curve."""
+    asked = lab("def experiment(lab, run):\n    run.log(1, bits=2)\n    run.result('Done.')\n")
+    assert "figure" not in play(asked)
+    assert not list(asked.run_folder.glob("*.png"))
+
+
 def sent(tmp_path: Path) -> tuple[Run, list]:
     events: list = []
     return Run(lambda *event: events.append(event), folder=tmp_path), events
@@ -511,7 +557,8 @@ def test_runs_are_listed_oldest_first_with_what_is_known(tmp_path, lab):
         "2024-01-31T12-00-05-2",
         "2024-01-31T12-00-05-10",
     ]
-    assert [record.outcome for record in records] == [None, None, None, "finished"]
+    assert [record.outcome for record in records] == ["killed"] * 3 + ["finished"]
+    assert [record.number for record in records] == [1, 2, 3, 4]
     last = records[-1]
     assert (last.lab, last.seed, last.sentence) == ("doubling", 5, "Twice three is six.")
     assert list_runs(runs, "another") == ()
@@ -627,15 +674,20 @@ def test_a_second_ctrl_c_ends_code_that_will_not_listen(lab):
 @posix_only
 @pytest.mark.parametrize("sig", ["SIGTERM", "SIGKILL"])
 def test_no_orphan_is_left_when_the_parent_dies(lab, sig):
-    """Child and grandchild end with a parent that is ended, asked or not."""
+    """Child and grandchild end with a parent that is ended, and the run is told as killed then.
+
+    Until then it is told as one that still goes on.
+    """
     request = lab(learner=STUBBORN.format(body="time.sleep(600)"))
     with start(request) as driver:
         processes = pids(driver)
+        (record,) = list_runs(request.run_folder.parents[1])
+        assert record.outcome == "running"
         driver.send_signal(getattr(signal, sig))
         driver.wait()
         assert gone(processes)
     (record,) = list_runs(request.run_folder.parents[1])
-    assert record.outcome is None
+    assert record.outcome == "killed"
 
 
 @linux_only

@@ -18,7 +18,7 @@ from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
-from llmpath.running.folder import RunRecord, list_runs
+from llmpath.running.records import RunRecord, list_runs
 from llmpath.workspace.folder import Workspace
 from llmpath.workspace.snapshots import sha256
 

@@ -18,7 +18,8 @@ from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
 from llmpath.running.events import Ended, Event
-from llmpath.running.folder import new_folder, read_run
+from llmpath.running.folder import new_folder
+from llmpath.running.records import read_run
 from llmpath.running.request import RunRequest
 from llmpath.running.runner import run
 from llmpath.workspace.folder import Workspace

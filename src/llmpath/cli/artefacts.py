@@ -58,7 +58,7 @@ def keep(state: State, lab: Lab, request: RunRequest, *, quiet: bool = False) ->
     """Keep the artefacts of a finished run: the learner's in the workspace, else in the cache."""
     from llmpath.artefacts import own, references
     from llmpath.artefacts.recipe import Variant
-    from llmpath.running.folder import read_run
+    from llmpath.running.records import read_run
     from llmpath.ui.making import kept, not_kept
 
     run = read_run(request.run_folder)

@@ -151,7 +151,7 @@ def runs(
     """
     import json
 
-    from llmpath.running.folder import list_runs
+    from llmpath.running.records import list_runs
     from llmpath.ui import runs as view
 
     state: State = context.obj

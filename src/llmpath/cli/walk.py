@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from llmpath.artefacts.recipe import Variant
     from llmpath.cli.state import State
-    from llmpath.running.folder import RunRecord
+    from llmpath.running.records import RunRecord
 
 
 def walk(state: State, variant: Variant, *, reference: bool, device: str, as_json: bool) -> int:
@@ -41,7 +41,7 @@ def _one(
 ) -> RunRecord:
     """Run one lab, showing its progress on one line and its sentence below."""
     from llmpath.cli.artefacts import keep, prepare
-    from llmpath.running.folder import read_run
+    from llmpath.running.records import read_run
     from llmpath.running.runner import run
     from llmpath.ui.walk import follow
 

@@ -24,6 +24,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from safetensors import serialize
+
 HEADER = struct.Struct("!4sIQ")
 MAGIC = b"lmp1"
 MAX_JSON = 64 * 1024 * 1024
@@ -123,13 +125,16 @@ class Encoder:
             raise WireError(f"a value nested more than {MAX_DEPTH} deep (or within itself)")
         return self._compound(value, depth + 1)
 
-    def blob(self) -> bytes:
-        """All tensors that `encode` met, as safetensors bytes; empty if there were none."""
+    def blob(self, metadata: dict[str, str] | None = None) -> bytes:
+        """All tensors that `encode` met, as safetensors bytes with metadata.
+
+        Empty if there were neither.
+        """
         if not self._tensors:
-            return b""
+            return b"" if metadata is None else serialize({}, metadata)
         from safetensors.torch import save
 
-        return save(self._tensors)
+        return save(self._tensors, metadata)
 
     def _compound(self, value: Any, depth: int) -> Any:
         if isinstance(value, list):

@@ -6,26 +6,26 @@ folder, each whole or not at all. A wrong call raises an error that names the ca
 
 from __future__ import annotations
 
-import importlib
-import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from llmpath.labkit import arguments
 
 if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
+    from llmpath.labkit.checkpoint import Checkpoint
+    from llmpath.labkit.data import Corpus
+    from llmpath.labkit.device import Module
+
 Send = Callable[[str, dict[str, Any]], None]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BETWEEN = 0.05  # seconds between two reports of progress
 _DPI = 150
-
-
-class DeviceError(Exception):
-    """The device that was asked for is not there."""
 
 
 class ArtefactError(Exception):
@@ -38,7 +38,7 @@ class Run:
     Attributes:
         scale: how much to do: `micro` is under a minute on two cores.
         seed: already given to the generators of Python, numpy and torch.
-        folder: the run folder; `save` and `figure` write there.
+        folder: the run folder; `save`, `figure` and `checkpoint` write there.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Run:
         data: str = "microworld",
         artefacts: Mapping[str, Path] | None = None,
         makes: Collection[str] = (),
+        resume: bool = False,
     ) -> None:
         self.scale = scale
         self.seed = seed
@@ -62,7 +63,11 @@ class Run:
         self._artefacts = dict(artefacts or {})
         self._makes = frozenset(makes)
         self._device: torch.device | None = None
-        self._data: Any = None
+        self._data: Corpus | None = None
+        self._resume = resume
+        self._muted = resume  # until `resumed`: what comes before it was said in the first run
+        self._checkpoint: Checkpoint | None = None
+        self._asked_resumed = False
         self._said_progress = float("-inf")
         self._ended = False
 
@@ -74,17 +79,43 @@ class Run:
             DeviceError: if the device that was asked for is not there.
         """
         if self._device is None:
-            import torch
+            from llmpath.labkit.device import choose
 
-            self._device = torch.device(_device(self._asked))
+            self._device = choose(self._asked)
         return self._device
 
+    def autocast(self) -> AbstractContextManager[Any]:
+        """A context for the forward pass: bfloat16 on a GPU that has it, else nothing.
+
+        with run.autocast():
+            loss = cross_entropy(model(inputs), targets)
+        """
+        from llmpath.labkit.device import autocast
+
+        return autocast(self.device)
+
+    def compile(self, module: Module) -> Module:
+        """The same module, compiled in place where that pays: on a GPU at scale `gpu`.
+
+        To compile takes longer than a whole run at the smaller scales.
+        """
+        from llmpath.labkit.device import compiled
+
+        return compiled(module, self.device) if self.scale == "gpu" else module
+
+    def adamw(self, parameters: Iterable[Any], **options: Any) -> torch.optim.AdamW:
+        """`torch.optim.AdamW` with these options, in its fused form on a GPU."""
+        from llmpath.labkit.device import adamw
+
+        return adamw(parameters, self.device, **options)
+
     @property
-    def data(self) -> Any:
-        """The corpus that `--data` names, loaded when it is first asked for."""
+    def data(self) -> Corpus:
+        """The corpus that `--data` names, opened when it is first asked for."""
         if self._data is None:
-            corpora = importlib.import_module("llmpath.labkit.data")
-            self._data = corpora.load(self._asked_data, seed=self.seed)
+            from llmpath.labkit import data
+
+            self._data = data.load(self._asked_data, seed=self.seed)
         return self._data
 
     def artefact(self, name: str) -> Path:
@@ -104,10 +135,20 @@ class Run:
             raise ArtefactError(f"run.artefact({name!r}): there is no folder {folder} any more.")
         return folder
 
-    def progress(self, done: float, total: float, note: str = "") -> None:
-        """Say that `done` of `total` steps are done; `note` is a word about the present one."""
+    def progress(
+        self, done: float, total: float, note: str = "", *, tokens: float | None = None
+    ) -> None:
+        """Say that `done` of `total` steps are done.
+
+        Args:
+            done: how many steps are done.
+            total: how many there are.
+            note: a word about the present one.
+            tokens: how many tokens the model has been trained on until now, all steps
+                together; shown as tokens per second.
+        """
         call = "run.progress"
-        done, total = _number(call, "done", done), _number(call, "total", total)
+        done, total = arguments.number(call, "done", done), arguments.number(call, "total", total)
         if not 0 < total < float("inf"):
             raise ValueError(f"{call}: total must be a finite number above 0, not {total}.")
         if not 0 <= done <= total:
@@ -115,15 +156,19 @@ class Run:
         now = time.monotonic()
         if done == total or now - self._said_progress >= _BETWEEN:
             self._said_progress = now
-            self._tell(call, "progress", done=done, total=total, note=_text(call, "note", note))
+            fields: dict[str, Any] = {"done": done, "total": total}
+            fields["note"] = arguments.text(call, "note", note)
+            if tokens is not None:
+                fields["tokens"] = arguments.whole(call, "tokens", tokens)
+            self._tell(call, "progress", **fields)
 
     def log(self, step: float, **metrics: float) -> None:
         """Record metrics at a step: numbers, or tensors of one element. NaN becomes a gap."""
         call = "run.log"
         if not metrics:
             raise TypeError(f"{call}: no metric was given; write run.log(step, loss=loss).")
-        values = {name: _number(call, name, value) for name, value in metrics.items()}
-        self._tell(call, "log", step=_finite(call, "step", step), metrics=values)
+        values = {name: arguments.number(call, name, value) for name, value in metrics.items()}
+        self._tell(call, "log", step=arguments.finite(call, "step", step), metrics=values)
 
     def floor(self, metric: str, value: float, label: str) -> None:
         """Draw a known bound of a metric as a line in its chart."""
@@ -131,30 +176,37 @@ class Run:
         self._tell(
             call,
             "floor",
-            metric=_text(call, "metric", metric),
-            value=_finite(call, "value", value),
-            label=_text(call, "label", label),
+            metric=arguments.text(call, "metric", metric),
+            value=arguments.finite(call, "value", value),
+            label=arguments.text(call, "label", label),
         )
 
     def text(self, title: str, text: str) -> None:
         """Show a sample; the newest is seen while the experiment runs."""
         call = "run.text"
-        self._tell(call, "text", title=_text(call, "title", title), text=_text(call, "text", text))
+        self._tell(
+            call,
+            "text",
+            title=arguments.text(call, "title", title),
+            text=arguments.text(call, "text", text),
+        )
 
     def table(
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float]]
     ) -> None:
         """Show a table; cells are text or numbers."""
         call = "run.table"
-        names = [_text(call, "a column", column) for column in columns]
-        cells = [[_cell(call, cell) for cell in row] for row in rows]
+        names = [arguments.text(call, "a column", column) for column in columns]
+        cells = [[arguments.cell(call, cell) for cell in row] for row in rows]
         for number, row in enumerate(cells, 1):
             if len(row) != len(names):
                 raise ValueError(
                     f"{call}: row {number} has {len(row)} cells, but there are "
                     f"{len(names)} columns."
                 )
-        self._tell(call, "table", title=_text(call, "title", title), columns=names, rows=cells)
+        self._tell(
+            call, "table", title=arguments.text(call, "title", title), columns=names, rows=cells
+        )
 
     def figure(self, name: str, figure: Figure) -> None:
         """Save a Matplotlib figure as `<name>.png`."""
@@ -164,7 +216,7 @@ class Run:
                 f"{call}: {type(figure).__name__} is not a Matplotlib figure; make one with "
                 "`from matplotlib.figure import Figure`."
             )
-        name = _name(call, name).removesuffix(".png")
+        name = arguments.file_name(call, name).removesuffix(".png")
 
         def write(path: Path) -> None:
             # Without the date and version in the file, the same seed gives the same bytes.
@@ -194,22 +246,80 @@ class Run:
         """
         call = "run.save"
         self._check_open(call)
-        path = self._commit(call, _name(call, name), write)
+        path = self._commit(call, arguments.file_name(call, name), write)
         self._tell(call, "saved", name=name, path=name, artefact=name in self._makes)
         return path
+
+    def resumed(self) -> Checkpoint | None:
+        """The checkpoint that this run goes on from; None for a run that begins.
+
+        To be called right before the training loop, by every experiment that calls
+        `checkpoint`. The random state of Python, numpy and torch is from now on what it was
+        when the checkpoint was written. What the experiment shows before this call was shown
+        when the run began, and is not shown again.
+
+            start = 0
+            if saved := run.resumed():
+                start = saved.step
+                model.load_state_dict(saved.state["model"])
+                optimizer.load_state_dict(saved.state["optimizer"])
+            for step in range(start, steps):
+                ...
+        """
+        self._asked_resumed = True
+        if self._resume and self._muted:
+            from llmpath.labkit import checkpoint
+
+            self._checkpoint, random_state = checkpoint.read(self.folder / checkpoint.FILE)
+            checkpoint.restore_random_state(random_state)
+            self._muted = False
+        return self._checkpoint
+
+    def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        """Keep what the run needs to go on from here, should it be killed.
+
+        It replaces the checkpoint before it, whole or not at all. It is the last thing of a
+        step: what a step does after it, a run that goes on from here does not do.
+
+        Args:
+            step: how many steps are done.
+            state: tensors, numbers, texts, `torch.Generator`s, and lists, tuples and dicts
+                of those. The random state of Python, numpy and torch is kept with it.
+        """
+        call = "run.checkpoint"
+        from llmpath.labkit import checkpoint
+
+        if not self._asked_resumed:
+            raise RuntimeError(
+                f"{call}: call run.resumed() before the training loop, and go on from what it "
+                "gives."
+            )
+        self._check_open(call)
+        done = arguments.whole(call, "step", step)
+        try:
+            checkpoint.write(self.folder / checkpoint.FILE, done, state)
+        except checkpoint.CheckpointError as error:
+            raise TypeError(f"{call}: {error}") from None
+        self._tell(call, "checkpoint", step=done)
 
     def result(self, sentence: str, **figures: str | float) -> None:
         """End the experiment with one sentence of what it found, and the figures."""
         call = "run.result"
-        if not _text(call, "sentence", sentence).strip():
+        if not arguments.text(call, "sentence", sentence).strip():
             raise ValueError(f"{call}: the sentence is empty.")
-        cells = {name: _cell(call, value) for name, value in figures.items()}
+        cells = {name: arguments.cell(call, value) for name, value in figures.items()}
+        if self._muted:
+            raise RuntimeError(
+                f"{call}: this run was to be resumed, but the experiment has not called "
+                "run.resumed()."
+            )
         self._tell(call, "result", sentence=sentence, figures=cells)
         self._ended = True
 
     def _tell(self, call: str, event: str, **fields: Any) -> None:
         self._check_open(call)
-        self._send(event, fields)
+        if not self._muted:
+            self._send(event, fields)
 
     def _check_open(self, call: str) -> None:
         if self._ended:
@@ -232,59 +342,6 @@ class Run:
         finally:
             _remove(partial)
         return target
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if asked == "auto":
-        return next((name for name, there in available.items() if there), "cpu")
-    if not available.get(asked, True):
-        raise DeviceError(f"This machine has no device {asked!r} that torch can use.")
-    return asked
-
-
-def _number(call: str, name: str, value: Any) -> float:
-    refused = isinstance(value, (str, bytes, bool, type(None))) or not hasattr(value, "__float__")
-    if not refused:
-        try:
-            return float(value)
-        except (TypeError, ValueError, RuntimeError, OverflowError):
-            pass
-    shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
-    raise TypeError(f"{call}: {name} must be a number, not {shown}.")
-
-
-def _finite(call: str, name: str, value: Any) -> float:
-    number = _number(call, name, value)
-    if not -float("inf") < number < float("inf"):
-        raise ValueError(f"{call}: {name} must be a finite number, not {number}.")
-    return number
-
-
-def _text(call: str, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{call}: {name} must be text, not {type(value).__name__}.")
-    return value
-
-
-def _cell(call: str, value: Any) -> str | int | float:
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    number = _number(call, "a cell", value)
-    whole = hasattr(value, "__index__") and number.is_integer()
-    return int(number) if whole else number
-
-
-def _name(call: str, name: Any) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{call}: {name!r} is no name for a file; use letters, digits, '.', '-' and '_'."
-        )
-    return name
 
 
 def _remove(path: Path) -> None:

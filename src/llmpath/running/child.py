@@ -73,6 +73,7 @@ def _experiment(request: dict[str, Any], channel: Channel) -> None:
         data=request["data"],
         artefacts={name: Path(path) for name, path in request["artefacts"].items()},
         makes=request["makes"],
+        resume=request["resume"],
     )
     seed_everything(request["seed"])
     channel.send("started", _started(request, run))

@@ -43,12 +43,33 @@ class Started(_Event):
 
 
 class Progress(_Event):
-    """`done` of `total` steps are done."""
+    """`done` of `total` steps are done; until now `tokens` tokens were seen, where it is known."""
 
     event: Literal["progress"] = "progress"
     done: Annotated[float, Field(ge=0)]
     total: Annotated[float, Field(gt=0)]
     note: str = ""
+    tokens: float | None = None
+
+
+class Checkpoint(_Event):
+    """What the run needs to go on from here is kept; `step` steps are done."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    step: int
+
+
+class Resumed(_Event):
+    """A run that had ended before it was done goes on from its last checkpoint.
+
+    Attributes:
+        step: how many steps are done already.
+        changed: which of its files are not what they were when the run began.
+    """
+
+    event: Literal["resumed"] = "resumed"
+    step: int
+    changed: tuple[str, ...] = ()
 
 
 class Log(_Event):
@@ -195,17 +216,19 @@ class Ended(_Event):
 
 
 Event = Annotated[
-    Started | Progress | Log | Floor | Sample | Table | Figure | Saved | Output
-    | Unreadable | Failed | Result | Ended,
+    Started | Resumed | Progress | Checkpoint | Log | Floor | Sample | Table | Figure | Saved
+    | Output | Unreadable | Failed | Result | Ended,
     Field(discriminator="event"),
 ]  # fmt: skip
 
 # What only the parent can know is not believed when the child's pipe says it.
 FromChild = Annotated[
-    Started | Progress | Log | Floor | Sample | Table | Figure | Saved | Failed | Result,
+    Started | Progress | Checkpoint | Log | Floor | Sample | Table | Figure | Saved | Failed
+    | Result,
     Field(discriminator="event"),
-]
+]  # fmt: skip
 _reader: TypeAdapter[Event] = TypeAdapter(FromChild)
+_kept_reader: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def parse(line: bytes) -> Event:
@@ -218,3 +241,11 @@ def parse(line: bytes) -> Event:
         reason = f"{place}: {first['msg']}" if place else first["msg"]
         shown = line[:MAX_SHOWN].decode(errors="replace").rstrip("\n")
         return Unreadable(line=shown, reason=reason[:MAX_SHOWN])
+
+
+def parse_kept(line: bytes) -> Event | None:
+    """The event of one line of `events.jsonl`; None if it was not written to its end."""
+    try:
+        return _kept_reader.validate_json(line)
+    except ValidationError:
+        return None

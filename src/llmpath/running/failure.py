@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import llmpath
-from llmpath.labkit.run import DeviceError
+from llmpath.labkit.device import DeviceError
 
 MAX_FRAMES = 12
 MAX_MESSAGE = 4000

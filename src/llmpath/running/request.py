@@ -26,6 +26,8 @@ class RunRequest(BaseModel):
         artefacts: the folder of each artefact that the lab needs, for `run.artefact`.
         makes: the artefacts that the experiment writes, by `run.save`.
         course_version: the version of the course, to be kept with the result.
+        resume: whether to go on from the checkpoint in `run_folder`, which must be that of a
+            run which ended before it was done (see `resume.resumable`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,3 +46,4 @@ class RunRequest(BaseModel):
     artefacts: dict[str, Path] = {}
     makes: tuple[str, ...] = ()
     course_version: str = ""
+    resume: bool = False

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 from llmpath.errors import LlmpathError
+from llmpath.running.curves import Curves
 from llmpath.running.events import (
     Ended,
     Event,
     Failed,
+    Figure,
     Outcome,
     Output,
     Result,
     Started,
     parse,
 )
-from llmpath.running.folder import RunFolder
 from llmpath.running.process import Child, Message
+from llmpath.running.recorder import Recorder
 from llmpath.running.request import RunRequest
 
 
 def run(request: RunRequest) -> Generator[Event]:
     """Run a lab's experiment on a file in a child process.
+
+    Where a run is resumed, the events begin with what it had shown until its checkpoint.
 
     The events end with one `Ended`. While they are taken, Ctrl-C ends the child (at once
     if pressed twice) and the events end as usual, with the outcome `interrupted`. Closing
@@ -48,26 +52,27 @@ def run(request: RunRequest) -> Generator[Event]:
 
 
 def _events(request: RunRequest) -> Generator[Event]:
-    began = time.time()
-    ending = _Ending()
-    with (
-        RunFolder(request) as record,
-        Child("llmpath.running.child", _line(request, began), request.run_folder) as child,
-        child.stopped_by_interrupt(),
-    ):
-        try:
-            for message in child.messages():
-                if message is None or _is_startup_noise(message, child, ending):
-                    continue
-                event = _event(message, time.time() - began)
-                ending.note(event)
-                record.keep(event)
-                yield event
-        except GeneratorExit:
-            child.stopping = True
-            record.keep(ending.ended(child, began, request))
-            raise
-        ended = ending.ended(child, began, request)
+    with Recorder(request) as record:
+        yield from record.before
+        began = time.time() - record.seconds
+        seen = _Seen(record.before)
+        module, line = "llmpath.running.child", _line(request, began)
+        with Child(module, line, request.run_folder) as child, child.stopped_by_interrupt():
+            try:
+                for message in child.messages():
+                    if message is None or _is_startup_noise(message, child, seen):
+                        continue
+                    event = _event(message, time.time() - began)
+                    seen.note(event)
+                    record.keep(event)
+                    yield event
+            except GeneratorExit:
+                child.stopping = True
+                record.keep(seen.ended(child, began, request))
+                raise
+        ended = seen.ended(child, began, request)
+        if seen.needs_picture:
+            yield record.draw(seen.curves, ended.at)
         record.keep(ended)
     yield ended
 
@@ -89,23 +94,38 @@ def _event(message: Message, at: float) -> Event:
     return parse(message.data)
 
 
-def _is_startup_noise(message: Message, child: Child, ending: _Ending) -> bool:
+def _is_startup_noise(message: Message, child: Child, seen: _Seen) -> bool:
     """Whether it is what Python prints when Ctrl-C meets it before it has begun."""
-    return message.pipe == "output" and child.stopping and not ending.started
+    return message.pipe == "output" and child.stopping and not seen.started
 
 
-class _Ending:
-    """Tells from what has happened how a run ended."""
+class _Seen:
+    """What has happened in a run: it tells how the run ended, and whether to draw its curves.
 
-    def __init__(self) -> None:
+    Args:
+        before: the events of a resumed run until its checkpoint.
+    """
+
+    def __init__(self, before: Iterable[Event]) -> None:
+        self.curves = Curves()
         self.started = False
+        self._figure = False
         self._failed = False
         self._result = False
+        for event in before:
+            self.note(event)
 
     def note(self, event: Event) -> None:
+        self.curves.note(event)
         self.started |= isinstance(event, Started)
+        self._figure |= isinstance(event, Figure)
         self._failed |= isinstance(event, Failed)
         self._result |= isinstance(event, Result)
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether there are curves, and no picture of the experiment's own."""
+        return not self._figure and any(chart.curves for chart in self.curves.charts())
 
     def ended(self, child: Child, began: float, request: RunRequest) -> Ended:
         seconds = time.time() - began

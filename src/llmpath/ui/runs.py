@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from llmpath.running.folder import RunRecord
+from llmpath.running.records import RunRecord
 
 STYLES = {"finished": "good", "failed": "bad", "killed": "bad", "interrupted": "warn"}
 

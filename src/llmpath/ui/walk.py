@@ -13,7 +13,7 @@ from rich.text import Text
 from llmpath.course.models import Lab
 from llmpath.running import events as ev
 from llmpath.running.events import Event
-from llmpath.running.folder import RunRecord
+from llmpath.running.records import RunRecord
 from llmpath.ui.making import progress_bar
 from llmpath.ui.words import one_line
 
