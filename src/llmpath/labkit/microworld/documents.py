@@ -43,10 +43,14 @@ class Document:
     an end token after it carries none.
 
     Attributes:
+        text: the characters.
+        story: which kind of story it is, a name in `stories.STORIES`.
+        bits: −log₂ of the document's probability.
         spans: what it is made of, in order.
     """
 
     spans: tuple[Span, ...]
+    story: str = ""
 
     @cached_property
     def text(self) -> str:

@@ -35,6 +35,9 @@ class Grammar:
         people: by name.
         bias: of `nodes.OUT_OF` with a job, how many are "she", by job.
 
+    Attributes:
+        literals: the words and punctuation of the template itself.
+
     Raises:
         ValueError: if the template is wrong, or not unambiguous.
     """
@@ -51,6 +54,7 @@ class Grammar:
             if len(set(values)) < len(values) or any(len(words(v)) > 1 for v in values):
                 raise ValueError(f"the words of {name} are not different single words: {values}")
         self._nodes = parse(expand(template, rules), domains, people, bias)
+        self.literals = frozenset(word for node in self._nodes for word in node.literals())
 
     def draw(self, chance: Chance) -> Document:
         """A random document."""
@@ -65,7 +69,7 @@ class Grammar:
             else:
                 index = bisect(fork.bounds, random())
                 node.take(walk, fork.values[index], fork.bits[index])
-        return Document(tuple(walk.spans))
+        return Document(tuple(walk.spans), walk.label)
 
     def listing(self, longest: int | None = None) -> Iterator[tuple[Document | None, Fraction]]:
         """Every document with its exact probability.
@@ -80,7 +84,7 @@ class Grammar:
 
         for walk, p in self._walks(keep):
             whole = not walk.todo and keep(walk)
-            yield (Document(tuple(walk.spans)) if whole else None), p
+            yield (Document(tuple(walk.spans), walk.label) if whole else None), p
 
     def derivations(self, text: str) -> list[tuple[Document, Fraction]]:
         """All ways in which the grammar makes a text, each with its exact probability.
@@ -96,7 +100,7 @@ class Grammar:
             told = [span.text for span in walk.spans]
             return told == wanted[: len(told)]
 
-        ends = [(Document(tuple(walk.spans)), p) for walk, p in self._walks(agrees)]
+        ends = [(Document(tuple(walk.spans), walk.label), p) for walk, p in self._walks(agrees)]
         return [(end, p) for end, p in ends if [span.text for span in end.spans] == wanted]
 
     def _start(self) -> Walk:

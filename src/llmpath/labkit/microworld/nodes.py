@@ -7,7 +7,7 @@ A node either tells something or has come to a fork, where whoever leads the wal
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
@@ -51,15 +51,17 @@ class Walk:
             someone as (who, what); what was told already as (who, attribute).
         spans: the document so far.
         owed: bits of choices taken whose word has not been told yet.
+        label: what the document is called.
     """
 
-    __slots__ = ("owed", "spans", "story", "todo")
+    __slots__ = ("label", "owed", "spans", "story", "todo")
 
     def __init__(self, todo: list[Node], story: dict[Any, Any], spans: list[Span]) -> None:
         self.todo = todo
         self.story = story
         self.spans = spans
         self.owed = 0.0
+        self.label = ""
 
     def say(self, text: str, kind: Kind, about: str, bits: float = 0.0) -> None:
         """Tell a word; it takes over the bits that are owed."""
@@ -72,11 +74,16 @@ class Walk:
         """The same place, to go on from differently."""
         other = Walk(self.todo.copy(), self.story.copy(), self.spans.copy())
         other.owed = self.owed
+        other.label = self.label
         return other
 
 
 class Node:
     """A part of a template. Nodes know nothing of where they are; the walk does."""
+
+    def literals(self) -> Iterator[str]:
+        """The words of the template in this node and in those within it."""
+        return iter(())
 
     def fork(self, walk: Walk) -> Fork | None:
         """The choice to be made here, or None where there is none."""
@@ -112,6 +119,9 @@ class Words(Node):
             walk.spans += self.spans[1:]
         else:
             walk.spans += self.spans
+
+    def literals(self) -> Iterator[str]:
+        return (span.text.strip() for span in self.spans)
 
     def first(self) -> frozenset[str]:
         return frozenset([self.spans[0].text.strip()])
@@ -278,9 +288,17 @@ class Sum(Node):
 
 @dataclass(frozen=True)
 class Alternative:
-    """One way to go on: with what weight, unless what was told, and the nodes, last first."""
+    """One way to go on.
+
+    Attributes:
+        weight: how likely, out of the sum of those that are open.
+        label: what a document that goes this way is called, if anything.
+        unless: closed once this variable's attribute was told.
+        nodes: what it tells, the last first.
+    """
 
     weight: int
+    label: str
     unless: tuple[str, str] | None
     nodes: tuple[Node, ...]
 
@@ -312,9 +330,14 @@ class Choice(Node):
     def take(self, walk: Walk, value: Alternative, bits: float) -> None:
         walk.owed += bits
         walk.todo += value.nodes
+        if value.label:
+            walk.label = value.label
 
     def first(self) -> frozenset[str]:
         return self.check()
+
+    def literals(self) -> Iterator[str]:
+        return (w for a in self.alternatives for node in a.nodes for w in node.literals())
 
     def check(self) -> frozenset[str]:
         """Prove that the next word tells which alternative was taken."""

@@ -25,7 +25,7 @@ HE = (
 # fmt: on
 VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "home": ("mill", "farm", "tower", "castle", "cottage", "lighthouse", "inn", "barn"),
+        "home": ("mill", "cabin", "tower", "castle", "cottage", "lighthouse", "inn", "barn"),
         "job": ("baker", "farmer", "sailor", "painter", "teacher", "doctor", "tailor", "cook"),
         "pet": ("cat", "dog", "goat", "hen", "duck", "pony", "rabbit", "mouse"),
         "food": ("plums", "pears", "nuts", "figs", "buns", "beans", "cakes", "cherries"),

@@ -10,6 +10,7 @@ word            itself
 {X:A,B}         A or B, each as likely, named X from here on
 {N+M}           the sum of two numbers
 [2: a | b]      one of these; weights are whole numbers, 1 if none is given
+[1 tale: a | b] likewise; a document that takes the first is called a `tale`
 [?A.home a | b] the first only while A's home has not been told
 <rule A B>      the template called `rule`, with A for each 1 in it, and B for each 2
 """
@@ -38,7 +39,7 @@ from llmpath.labkit.microworld.people import ATTRIBUTES, PRONOUNS, Person
 
 _PIECE = re.compile(r"'s|[A-Za-z]+|[^\sA-Za-z{}\[\]|<>]+")
 _WORDS = re.compile(r" ?[A-Za-z]+|'s| ?[^\sA-Za-z]+")
-_WEIGHT = re.compile(r"\s*(\d+):")
+_WEIGHT = re.compile(r"\s*(\d+)(?: (\w+))?:")
 _GUARD = re.compile(r"\s*\?(\w)\.(\w+)")
 _RULE = re.compile(r"<\w+( \w)+>")
 _PARAMETER = re.compile(r"(?<=[{?<:, ])\d(?=[.},>])")
@@ -141,12 +142,12 @@ class _Parser:
         alternatives = []
         while self.at < len(self.template) and self.template[self.at] != "]":
             self.at += 1
-            weight, unless = 1, None
+            weight, label, unless = 1, "", None
             if match := _WEIGHT.match(self.template, self.at):
-                weight, self.at = int(match[1]), match.end()
+                weight, label, self.at = int(match[1]), match[2] or "", match.end()
             if match := _GUARD.match(self.template, self.at):
                 unless, self.at = (match[1], match[2]), match.end()
-            alternatives.append(Alternative(weight, unless, self.sequence(lead)))
+            alternatives.append(Alternative(weight, label, unless, self.sequence(lead)))
         if self.at == len(self.template):
             raise self.wrong("a '[' without its ']'")
         self.at += 1

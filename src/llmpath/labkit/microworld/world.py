@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from llmpath.labkit.microworld import stories
 from llmpath.labkit.microworld.chance import Chance
 from llmpath.labkit.microworld.documents import Document
 from llmpath.labkit.microworld.floor import Floor
 from llmpath.labkit.microworld.grammar import Grammar
-from llmpath.labkit.microworld.nodes import OUT_OF
-from llmpath.labkit.microworld.people import HE, VALUES, Person, make_people
+from llmpath.labkit.microworld.nodes import NUMBERS, OUT_OF
+from llmpath.labkit.microworld.people import HE, PRONOUNS, VALUES, Person, make_people
 
 Split = Literal["train", "validation"]
 _FLOOR_DOCUMENTS = 10_000
@@ -41,6 +42,9 @@ class World:
     Attributes:
         people: everyone, with their attributes.
         person: everyone by name.
+        domains: the words that each attribute may have as its value, and the names of
+            `person`, `place`, `thing` and `number`.
+        weights: how often each kind of story is told.
         bias: the planted bias: for each job, the probability that a caller with that job
             whom the world does not name is "she".
     """
@@ -60,6 +64,7 @@ class World:
                 f"A world has 2 to {2 * len(HE)} people and 2 to {len(stories.PLACES)} values, "
                 f"not {people} and {values}."
             )
+        weights = {name: weight for name, weight in weights.items() if weight}
         if unknown := set(weights) - set(stories.STORIES):
             raise ValueError(
                 f"There is no story {sorted(unknown)[0]!r}; there are: "
@@ -70,22 +75,37 @@ class World:
         self.weights = dict(weights)
         self.people = tuple(folk or make_people(Chance("people", seed), people, values))
         self.person = {person.name: person for person in self.people}
-        self.bias = {job: she / OUT_OF for job, she in bias.items() if job in self._domains["job"]}
-        self._bias = dict(bias)
-        told = (f"{weight}: {stories.STORIES[name]}" for name, weight in weights.items() if weight)
-        self.grammar = Grammar(
-            f"[{' | '.join(told)}]", stories.RULES, self._domains, self.person, self._bias
-        )
-
-    @property
-    def _domains(self) -> dict[str, tuple[str, ...]]:
-        return {
+        self.domains = {name: words[:values] for name, words in VALUES.items()} | {
             "person": tuple(person.name for person in self.people),
-            "place": stories.PLACES[: self.values],
-            "thing": stories.THINGS[: self.values],
-            "job": VALUES["job"][: self.values],
+            "place": stories.PLACES[:values],
+            "thing": stories.THINGS[:values],
             "number": stories.ADDENDS,
         }
+        self.bias = {job: she / OUT_OF for job, she in bias.items() if job in self.domains["job"]}
+        told = [f"{weight} {name}: {stories.STORIES[name]}" for name, weight in weights.items()]
+        self.grammar = Grammar(
+            f"[{' | '.join(told)}]", stories.RULES, self.domains, self.person, bias
+        )
+        self._arguments: dict[str, Any] = {
+            "people": people,
+            "values": values,
+            "weights": weights,
+            "bias": bias,
+            "folk": folk,
+        }
+
+    def but(self, **arguments: Any) -> World:
+        """The same world but for these arguments, which are those of `World` itself."""
+        return World(**{"seed": self.seed, **self._arguments, **arguments})
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every word and run of punctuation that the world may tell, in alphabetical order."""
+        pronouns = {word for forms in PRONOUNS.values() for word in forms.values()}
+        domains = {word for words in self.domains.values() for word in words}
+        addends = [NUMBERS.index(word) for word in stories.ADDENDS]
+        sums = {NUMBERS[one + other] for one in addends for other in addends}
+        return tuple(sorted(self.grammar.literals | pronouns | domains | sums))
 
     def stream(self, seed: int = 1, split: Split = "train") -> Iterator[Document]:
         """Documents without end, one at a time; `documents` gives the first of them.
