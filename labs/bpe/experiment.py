@@ -15,19 +15,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
-from llmpath.labkit import data
+from llmpath.labkit import data, tokenizer
 
-END = "<|endoftext|>"
+END = tokenizer.END
 SPECIAL = (END,)
+MODEL_VOCABULARY = 1024  # the most tokens that the course's models know; a small world has fewer
+MODEL_TEXT = 400_000  # characters
 BYTES = 256
-
-# The learner's SPLIT, in the notation of the tokenizers library.
-LIBRARY_SPLIT = (
-    r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{Nl}\p{No}]+| ?\p{Nd}+| ?[^\s\x1c-\x1f\p{L}\p{N}]+"
-    r"|[\s\x1c-\x1f]+(?![^\s\x1c-\x1f])|[\s\x1c-\x1f]+"
-)
 
 SENTENCES = {
     "English": "The function returns a list of names.",
@@ -314,43 +310,38 @@ def spread(token: bytes, text: str) -> list[str]:
     return [by_byte[byte] for byte in token]
 
 
-# The file
+# The files
 
 
 def save(lab, run, merges, held_out: str) -> str:
     """Save `tokenizer.json` if the library then gives the learner's ids; say in a sentence."""
-    library = as_library(merges)
-    for text in [held_out, END.join(SENTENCES.values()), STRIP]:
-        if library.encode(text).ids != encoded(lab, text, merges):
-            return "The tokenizers library, given your merges, has other ids, so none was saved."
+    library = tokenizer.from_merges(merges, SPECIAL)
+    texts = [held_out, END.join(SENTENCES.values()), STRIP]
+    if not same_ids(lab, library, merges, SPECIAL, texts):
+        return "The tokenizers library, given your merges, has other ids, so none was saved."
     run.save("tokenizer.json", lambda path: library.save(str(path)))
-    return "The tokenizers library gives the same ids from the tokenizer.json saved here."
-
-
-def as_library(merges: list[tuple[bytes, bytes]]) -> Tokenizer:
-    """The same tokenizer in the form that the Hugging Face libraries load."""
-    letters = byte_letters()
-
-    def spell(token: bytes) -> str:
-        return "".join(letters[byte] for byte in token)
-
-    pairs = [(spell(left), spell(right)) for left, right in merges]
-    tokens = [letters[byte] for byte in range(BYTES)] + [left + right for left, right in pairs]
-    vocabulary = {token: number for number, token in enumerate(tokens)}
-    library = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
-    library.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(LIBRARY_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+    artefact = save_artefact(lab, run)
+    return (
+        f"The tokenizers library gives the same ids from the tokenizer.json saved here. {artefact}"
     )
-    library.decoder = decoders.ByteLevel()
-    library.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
-    return library
 
 
-def byte_letters() -> list[str]:
-    """The printable letter that GPT-2 and the library write for each byte (a space is Ġ)."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    hidden = [byte for byte in range(BYTES) if byte not in printable]
-    return [chr(b if b in printable else BYTES + hidden.index(b)) for b in range(BYTES)]
+def save_artefact(lab, run) -> str:
+    """Train once more, on the text that the course's models will read, and keep that for them."""
+    training = run.data.train.excerpt(MODEL_TEXT)
+    held_out = run.data.validation.excerpt(MODEL_TEXT // 10)
+    merges = lab.train_bpe(END.join(training), MODEL_VOCABULARY, tokenizer.SPECIAL)
+    require_merges(merges, 0)
+    library = tokenizer.from_merges(merges)
+    if not same_ids(lab, library, merges, tokenizer.SPECIAL, [END.join(held_out)]):
+        return "On the text of your models it has others, so that tokenizer was not kept."
+    sample = held_out[0][:400]
+    words = [shown(sample[begin:end].encode()) for begin, end in library.encode(sample).offsets]
+    run.text("What your models will read, as they will see it", "|".join(words))
+    run.save("tokenizer", lambda folder: tokenizer.save(library, folder))
+    return f"For your models it learned {len(merges):,} merges from {run.data.title}."
+
+
+def same_ids(lab, library: Tokenizer, merges, special, texts: list[str]) -> bool:
+    """Whether the library and the learner read texts alike."""
+    return all(library.encode(text).ids == lab.encode(text, merges, special) for text in texts)
