@@ -318,13 +318,15 @@ def test_reset_can_be_undone_and_redone(workspace: Workspace, course: Course, ad
     starter = path.read_bytes()
     path.write_bytes(b"first")
     change = reset(workspace, course, adding)
-    assert (change.kind, change.step, change.file, change.changed) == ("reset", "sums", path, True)
-    assert change.snapshot is not None
-    assert change.snapshot.read_bytes() == b"first"
+    assert (change.kind, change.step, change.changed) == ("reset", "sums", True)
+    (file,) = change.files
+    assert file.path == path
+    assert file.snapshot is not None
+    assert file.snapshot.read_bytes() == b"first"
     path.write_bytes(b"second")
     reset(workspace, course, adding)
     assert path.read_bytes() == starter
-    assert undo(workspace, course).snapshot == workspace.snapshots.path(sha256(starter))
+    assert undo(workspace, course).files[0].snapshot == workspace.snapshots.path(sha256(starter))
     assert path.read_bytes() == b"second"
     undo(workspace, course)
     assert path.read_bytes() == b"first"
@@ -357,7 +359,7 @@ def test_a_missing_file_is_brought_back_by_reset(
     """Reset makes a deleted file anew; undoing that removes it, with a snapshot of its text."""
     path = workspace.file(course, adding)
     path.unlink()
-    assert reset(workspace, course, adding).snapshot is None
+    assert reset(workspace, course, adding).files[0].snapshot is None
     path.write_bytes(b"work")
     undo(workspace, course)
     assert not path.exists()
@@ -397,7 +399,7 @@ def test_a_snapshot_that_was_altered_is_not_brought_back(
     """Undo refuses a damaged or missing snapshot, and leaves file and log as they were."""
     path = workspace.file(course, adding)
     path.write_bytes(b"work")
-    snapshot = reset(workspace, course, adding).snapshot
+    snapshot = reset(workspace, course, adding).files[0].snapshot
     assert snapshot is not None
     snapshot.write_bytes(b"altered")
     before, count = path.read_bytes(), len(workspace.log.events())

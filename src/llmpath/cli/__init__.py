@@ -15,6 +15,7 @@ import typer
 
 from llmpath.cli import author, grading, labs, learning, progress, setup
 from llmpath.cli.state import State
+from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
 from llmpath.errors import LlmpathError
 
@@ -36,6 +37,7 @@ for command, name in (
     (learning.list_, "list"),
     (learning.show, "show"),
     (learning.status, "status"),
+    (upgrade, "upgrade"),
     (setup.start, "start"),
     (setup.doctor, "doctor"),
 ):

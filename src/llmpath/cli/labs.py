@@ -125,12 +125,13 @@ def reset(context: typer.Context, lab: LabName = None) -> None:
     state: State = context.obj
     chosen = state.lab(lab)
     change = workspace.reset(state.here, state.course, chosen)
-    if not change.changed:
-        state.console.print(f"{change.file} is the starter already; nothing was changed.")
+    (file,) = change.files
+    if not file.changed:
+        state.console.print(f"{file.path} is the starter already; nothing was changed.")
         return
-    state.console.print(f"{change.file} is the starter again.")
-    if change.snapshot is not None:
-        kept = _near(change.snapshot, state.here.root)
+    state.console.print(f"{file.path} is the starter again.")
+    if file.snapshot is not None:
+        kept = _near(file.snapshot, state.here.root)
         state.console.print(f"Yours is kept as {kept}.", soft_wrap=True)
         state.console.print("llmpath progress undo brings it back.")
 

@@ -32,6 +32,7 @@ def next_(
     from llmpath.ui import step as view
 
     state: State = context.obj
+    _tell_of_a_newer_course(state)
     current = state.plan.current
     if skip:
         current = _skip(state)
@@ -85,6 +86,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
     state.console.print(view.status(state.plan, own, made, state.here.root))
+    _tell_of_a_newer_course(state)
 
 
 def hint(
@@ -140,6 +142,14 @@ def quiz(
         state.here.record(events.answered(chosen.step.id, {number: correct}))
         state.console.print(view.verdict(question, correct, state.console))
     state.console.print(view.summary(right, len(numbers), state.console))
+
+
+def _tell_of_a_newer_course(state: State) -> None:
+    old, new = state.here.course_version, state.course.version
+    if old != new:
+        from llmpath.ui.notice import newer
+
+        state.console.print(newer(old, new))
 
 
 def _answer(choices: int) -> int:

@@ -18,13 +18,28 @@ def problem(message: str, hint: str) -> None:
 
 WORDS = {"reset": "the reset", "restore": "the replaced file", "skip": "the skipping"}
 WORDS |= {"unskip": "the return to it", "give-up": "the look at the solution"}
+WORDS |= {"upgrade": "the upgrade"}
 
 
 def changed(change: Change) -> Text:
     """What an undo or redo did."""
     done = "Undone" if change.action == "undo" else "Done again"
-    text = Text(f"{done}: {WORDS.get(change.kind, change.kind)} of {change.step}.")
-    if change.file is not None:
-        now = "holds what it held then" if change.changed else "held that already"
-        text.append("\n").append(str(change.file), style="path").append(f" {now}.")
+    whose = "" if change.step is None else f" of {change.step}"
+    text = Text(f"{done}: {WORDS.get(change.kind, change.kind)}{whose}.")
+    for file in change.files:
+        if len(change.files) > 1 and not file.changed:
+            continue
+        now = "holds what it held then" if file.changed else "held that already"
+        if file.changed and file.removed:
+            now = "is gone, as it was then"
+        text.append("\n").append(str(file.path), style="path").append(f" {now}.")
     return text
+
+
+def newer(old: str, new: str) -> Text:
+    """That the course has changed since the learner's files were made from it."""
+    return Text.assemble(
+        (f"The course is at version {new} now, your files are of {old}: ", "warn"),
+        ("llmpath upgrade", "command"),
+        ("  brings them along", "muted"),
+    )

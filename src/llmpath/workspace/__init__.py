@@ -1,7 +1,7 @@
 """The learner's folder and what is known of their progress.
 
-`find` or `create` gives a `Workspace`; `reset`, `undo` and `redo` change a learner's
-files, each with a snapshot first; `export` and `import_` carry the log elsewhere.
+`find` or `create` gives a `Workspace`; `reset`, `upgrade`, `undo` and `redo` change a
+learner's files, each with a snapshot first; `export` and `import_` carry the log elsewhere.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from llmpath.workspace.folder import Created, Workspace, create, find
     from llmpath.workspace.history import Change, redo, reset, restore, undo
     from llmpath.workspace.progress import Progress, StepProgress
+    from llmpath.workspace.upgrades import FileUpgrade, Outcome, Upgrade, upgrade
 
 __all__ = [
     "Change",
     "Created",
+    "FileUpgrade",
     "Imported",
+    "Outcome",
     "Progress",
     "StepProgress",
+    "Upgrade",
     "Workspace",
     "create",
     "export",
@@ -31,6 +35,7 @@ __all__ = [
     "reset",
     "restore",
     "undo",
+    "upgrade",
 ]
 
 # Loaded when first asked for: `llmpath next` needs the folder and the log alone.
@@ -39,6 +44,7 @@ _HOMES = {
     "folder": ("Created", "Workspace", "create", "find"),
     "history": ("Change", "redo", "reset", "restore", "undo"),
     "progress": ("Progress", "StepProgress"),
+    "upgrades": ("FileUpgrade", "Outcome", "Upgrade", "upgrade"),
 }
 
 

@@ -21,6 +21,7 @@ UNSKIP = "unskip"
 HINT = "hint"
 RESET = "reset"
 RESTORE = "restore"
+UPGRADE = "upgrade"
 GIVE_UP = "give-up"
 RUN = "run"
 UNDO = "undo"
@@ -114,14 +115,27 @@ def replaced(kind: str, step: str, lab: str, *, before: str | None, after: str) 
     return _new(kind, step, {"lab": lab, "before": before, "after": after})
 
 
-def undone(target: Event, **files: str | None) -> Event:
-    """An event was undone; `files` tells of its file as `history` needs it for a redo."""
-    return _new(UNDO, target.step, {"target": target.id, **files})
+def upgraded(old: str, new: str, files: Iterable[Mapping[str, str | None]]) -> Event:
+    """Files were brought from one version of the course to another, all at once.
+
+    Args:
+        old: the version of the course from which the files came.
+        new: the version to which they were brought.
+        files: for each file its `lab`, its `file` (relative to the workspace, with forward
+            slashes), the SHA-256 of what stood there `before` and stands there `after` (None
+            for no file), and that of the `starter` on which it is based now.
+    """
+    return _new(UPGRADE, None, {"from": old, "to": new, "files": [dict(each) for each in files]})
 
 
-def redone(target: Event, **files: str | None) -> Event:
+def undone(target: Event, **told: Any) -> Event:
+    """An event was undone; `told` tells of its files as `history` needs it for a redo."""
+    return _new(UNDO, target.step, {"target": target.id, **told})
+
+
+def redone(target: Event, **told: Any) -> Event:
     """An undo (the target) was itself undone."""
-    return _new(REDO, target.step, {"target": target.id, **files})
+    return _new(REDO, target.step, {"target": target.id, **told})
 
 
 def imported(source: str, count: int) -> Event:
@@ -210,6 +224,31 @@ _FILE_CHANGE: dict[str, Callable[[object], bool]] = {
     "before": _is_text_or_none,
     "after": _is_text_or_none,
 }
+
+
+def _is_file_changes(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, dict)
+        and all(valid(each.get(key)) for key, valid in _FILE_CHANGE.items())
+        and _is_place(each.get("file"))
+        and _is_text(each.get("starter"))
+        for each in value
+    )
+
+
+def _is_place(value: object) -> bool:
+    """Whether a text is a path that leads nowhere but below the folder it begins in."""
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and not value.startswith("/")
+        and (
+            all(part not in ("", ".", "..") for part in value.split("/"))
+            and not set(value) & set("\\:")
+        )
+    )
+
+
 _OF_A_STEP = frozenset({GRADE, QUIZ, SKIP, UNSKIP, HINT, RESET, RESTORE, GIVE_UP, RUN})
 _PAYLOADS: dict[str, dict[str, Callable[[object], bool]]] = {
     GRADE: {
@@ -227,6 +266,7 @@ _PAYLOADS: dict[str, dict[str, Callable[[object], bool]]] = {
     HINT: {"lab": _is_text, "number": _is_count},
     RESET: _FILE_CHANGE,
     RESTORE: _FILE_CHANGE,
+    UPGRADE: {"from": _is_text, "to": _is_text, "files": _is_file_changes},
     GIVE_UP: {"lab": _is_text},
     RUN: {"lab": _is_text, "folder": _is_text, "outcome": _is_text},
     UNDO: {"target": _is_text},

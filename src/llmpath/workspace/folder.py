@@ -5,6 +5,7 @@
 <workspace>/.llmpath/workspace.json  which course; the mark by which a workspace is known
 <workspace>/.llmpath/progress.db     the log
 <workspace>/.llmpath/snapshots/      copies of every file that was replaced
+<workspace>/.llmpath/starters/       the starter that each file began with
 <workspace>/.llmpath/passed/<lab>/   the file with which a lab last passed
 """
 
@@ -25,6 +26,7 @@ from llmpath.workspace.events import Event
 from llmpath.workspace.log import Log
 from llmpath.workspace.progress import Progress, derive
 from llmpath.workspace.snapshots import Snapshots, sha256
+from llmpath.workspace.starters import Starters
 
 FORMAT_VERSION = 1
 STATE_FOLDER = ".llmpath"
@@ -39,7 +41,7 @@ class Workspace:
         root: the folder, absolute.
         id: 32 hexadecimal digits that tell its events from those of other workspaces.
         course_root: where the course is, if it was named when the workspace was made.
-        course_version: the version of the course when files were last made from it.
+        course_version: the version of the course to which its files were last brought.
     """
 
     root: Path
@@ -61,6 +63,11 @@ class Workspace:
     def snapshots(self) -> Snapshots:
         """The copies of files that were replaced."""
         return Snapshots(self.state / "snapshots")
+
+    @property
+    def starters(self) -> Starters:
+        """The starters on which the learner's files are based."""
+        return Starters(self.state / "starters", self.snapshots)
 
     def progress(self) -> Progress:
         """What was done so far."""
@@ -148,7 +155,7 @@ def create(root: Path, course: Course, course_root: Path | None = None) -> Creat
     """
     root = _usable_root(root)
     existing = _existing(root)
-    starters = {lab_file(root, course, lab): lab for lab in _labs(course)}
+    starters = {lab_file(root, course, lab): lab for lab in labs_of(course)}
     for path in starters:
         _require_folder(path.parent)
     workspace = _settled(root, existing, course, course_root)
@@ -159,13 +166,16 @@ def create(root: Path, course: Course, course_root: Path | None = None) -> Creat
     made: list[Path] = []
     kept: list[Path] = []
     for path, lab in starters.items():
-        is_new = files.write_new(path, starter_of(course, lab))
+        content = starter_of(course, lab)
+        is_new = files.write_new(path, content)
+        if is_new:
+            workspace.starters.keep(lab.id, path.relative_to(root).as_posix(), content)
         (made if is_new else kept).append(path)
     settings = workspace.state / _SETTINGS
     if existing is None and not files.write_new(settings, _settings_text(workspace)):
         workspace = _load(root)  # another process made it in the meantime: its id holds
     elif existing is not None and workspace != existing:
-        files.write(settings, _settings_text(workspace))
+        keep_settings(workspace)
     return Created(workspace, tuple(made), tuple(kept), existing is not None, new_log)
 
 
@@ -207,7 +217,7 @@ def starter_of(course: Course, lab: Lab) -> bytes:
     return starter(source.decode()).encode()
 
 
-def _labs(course: Course) -> tuple[Lab, ...]:
+def labs_of(course: Course) -> tuple[Lab, ...]:
     """The labs in the order of the path."""
     return tuple(course.labs[step.lab] for step in course.steps if step.lab is not None)
 
@@ -219,9 +229,13 @@ def _settled(
     named = None if course_root is None else _absolute(course_root)
     if existing is None:
         return Workspace(root, os.urandom(16).hex(), named, course.version)
-    return replace(
-        existing, course_root=named or existing.course_root, course_version=course.version
-    )
+    # Its files are still those of the version that it knows; `upgrade` brings them along.
+    return replace(existing, course_root=named or existing.course_root)
+
+
+def keep_settings(workspace: Workspace) -> None:
+    """Remember what is said of a workspace."""
+    files.write(workspace.state / _SETTINGS, _settings_text(workspace))
 
 
 def _usable_root(root: Path) -> Path:

@@ -8,10 +8,11 @@ of which the log knows nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
@@ -21,7 +22,23 @@ from llmpath.workspace.events import Event
 from llmpath.workspace.folder import Workspace, starter_of
 from llmpath.workspace.progress import UNDOABLE
 
-_FILE_CHANGES = frozenset({events.RESET, events.RESTORE})
+_FILE_CHANGES = frozenset({events.RESET, events.RESTORE, events.UPGRADE})
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A learner's file that a command was about.
+
+    Attributes:
+        changed: whether it is now another (False: it already was what it should be).
+        snapshot: where a copy is of what stood in it before, if anything did.
+        removed: whether it is gone now.
+    """
+
+    path: Path
+    changed: bool
+    snapshot: Path | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,18 +48,19 @@ class Change:
     Attributes:
         action: `reset`, `restore`, `undo` or `redo`.
         kind: the kind of event that was done, undone or done again.
-        step: the id of its step.
-        file: the learner's file that it is about, if it is about one.
-        changed: whether that file is now another (False: it already was what it should be).
-        snapshot: where a copy is of what stood in the file before, if anything did.
+        step: the id of its step; None for an upgrade, which is about many.
+        files: the learner's files that it is about.
     """
 
     action: str
     kind: str
-    step: str
-    file: Path | None = None
-    changed: bool = False
-    snapshot: Path | None = None
+    step: str | None
+    files: tuple[ChangedFile, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether any file is now another."""
+        return any(file.changed for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -62,13 +80,13 @@ class _Move:
 
     Attributes:
         target: the event undone or done again.
-        digest: the snapshot that its file becomes; None if the file is to be gone.
+        digests: the snapshot that each of its files becomes; None if the file is to be gone.
         event: makes the event that records the move.
     """
 
     action: str
     target: Event
-    digest: str | None
+    digests: tuple[str | None, ...]
     event: Callable[..., Event]
 
 
@@ -109,7 +127,7 @@ def _put(workspace: Workspace, course: Course, lab: Lab, kind: str, content: byt
     path, step = workspace.file(course, lab), course.step_of(lab).id
     before = files.read(path)
     if before == content:
-        return Change(kind, kind, step, path)
+        return Change(kind, kind, step, (ChangedFile(path, changed=False),))
     kept = None if before is None else workspace.snapshots.keep(before)
     staged = files.stage(path, content)
     try:
@@ -119,23 +137,23 @@ def _put(workspace: Workspace, course: Course, lab: Lab, kind: str, content: byt
         staged.discard()
         raise
     staged.commit()
-    return Change(kind, kind, step, path, True, _path_of(workspace, kept))
+    return Change(kind, kind, step, (ChangedFile(path, True, _path_of(workspace, kept)),))
 
 
 def _step(workspace: Workspace, course: Course, choose: Callable[[_History], _Move]) -> Change:
-    """Take one step in the history, with the file that it is about."""
-    pending: files.Staged | files.Removal | None = None
+    """Take one step in the history, with the files that it is about."""
+    pending: list[files.Staged | files.Removal] = []
     try:
         with workspace.log.writing() as writing:
             move = choose(_history(writing.events(), workspace.id))
-            change, pending, told = _prepared(workspace, course, move)
+            change, told = _prepared(workspace, course, move, pending)
             writing.append(*workspace.mark([move.event(**told)]))
     except BaseException:
-        if pending is not None:
-            pending.discard()
+        for each in pending:
+            each.discard()
         raise
-    if pending is not None:
-        pending.commit()
+    for each in pending:
+        each.commit()
     return change
 
 
@@ -143,35 +161,65 @@ def _last_action(history: _History) -> _Move:
     if not history.actions:
         raise LlmpathError("There is nothing to undo.")
     target = history.actions[-1]
-    return _Move("undo", target, target.payload.get("before"), partial(events.undone, target))
+    return _Move("undo", target, _befores(target), partial(events.undone, target))
 
 
 def _last_undo(history: _History) -> _Move:
     if not history.undone:
         raise LlmpathError("There is nothing to redo.")
     undoing, target = history.undone[-1]
-    return _Move("redo", target, undoing.payload.get("before"), partial(events.redone, undoing))
+    return _Move("redo", target, _befores(undoing), partial(events.redone, undoing))
+
+
+def _parts(event: Event) -> Sequence[Mapping[str, Any]]:
+    """What an event, or the undoing or redoing of it, tells of each of its files."""
+    several: Sequence[Mapping[str, Any]] | None = event.payload.get("files")
+    if several is not None:
+        return several
+    return [event.payload] if "before" in event.payload else []
+
+
+def _befores(event: Event) -> tuple[str | None, ...]:
+    return tuple(part["before"] for part in _parts(event))
 
 
 def _prepared(
-    workspace: Workspace, course: Course, move: _Move
-) -> tuple[Change, files.Staged | files.Removal | None, dict[str, str | None]]:
-    """Prepare a lab's file to hold what the move brings back; tell what stood there."""
-    target, digest = move.target, move.digest
-    step = target.step or ""
+    workspace: Workspace,
+    course: Course,
+    move: _Move,
+    pending: list[files.Staged | files.Removal],
+) -> tuple[Change, dict[str, Any]]:
+    """Prepare each file to hold what the move brings back; tell what stood there.
+
+    What is prepared is added to `pending`, also when a later file fails.
+    """
+    target = move.target
     if target.kind not in _FILE_CHANGES:
-        return Change(move.action, target.kind, step), None, {}
-    path = workspace.file(course, course.lab(target.payload["lab"]))
-    present = files.read(path)
-    kept = None if present is None else workspace.snapshots.keep(present)
-    told = {"before": kept, "after": digest}
-    snapshot = _path_of(workspace, kept)
-    change = Change(move.action, target.kind, step, path, kept != digest, snapshot)
-    if kept == digest:
-        return change, None, told
-    if digest is None:
-        return change, files.Removal(path), told
-    return change, files.stage(path, workspace.snapshots.content(digest)), told
+        return Change(move.action, target.kind, target.step), {}
+    changed: list[ChangedFile] = []
+    told: list[dict[str, str | None]] = []
+    for part, digest in zip(_parts(target), move.digests, strict=True):
+        path = _place(workspace, course, part)
+        present = files.read(path)
+        kept = None if present is None else workspace.snapshots.keep(present)
+        told.append({"before": kept, "after": digest})
+        snapshot = _path_of(workspace, kept)
+        changed.append(ChangedFile(path, kept != digest, snapshot, digest is None))
+        if kept == digest:
+            continue
+        if digest is None:
+            pending.append(files.Removal(path))
+        else:
+            pending.append(files.stage(path, workspace.snapshots.content(digest)))
+    change = Change(move.action, target.kind, target.step, tuple(changed))
+    return change, {"files": told} if target.kind == events.UPGRADE else told[0]
+
+
+def _place(workspace: Workspace, course: Course, part: Mapping[str, Any]) -> Path:
+    """Where a file of an event is: an upgrade says so, since a course may lose or move a lab."""
+    if "file" in part:
+        return workspace.root / str(part["file"])
+    return workspace.file(course, course.lab(part["lab"]))
 
 
 def _path_of(workspace: Workspace, digest: str | None) -> Path | None:
@@ -206,4 +254,10 @@ def _after_redo(target: Event, redoing: Event) -> Event:
     """The event done again: undoing it once more brings back what the redo replaced."""
     if target.kind not in _FILE_CHANGES:
         return target
-    return replace(target, payload={**target.payload, "before": redoing.payload.get("before")})
+    parts = [
+        {**part, "before": before}
+        for part, before in zip(_parts(target), _befores(redoing), strict=True)
+    ]
+    several = "files" in target.payload
+    payload = {**target.payload, **({"files": parts} if several else parts[0])}
+    return replace(target, payload=payload)

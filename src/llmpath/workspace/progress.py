@@ -13,7 +13,16 @@ from types import MappingProxyType
 from llmpath.workspace import events
 from llmpath.workspace.events import Event
 
-UNDOABLE = frozenset({events.SKIP, events.UNSKIP, events.RESET, events.RESTORE, events.GIVE_UP})
+UNDOABLE = frozenset(
+    {
+        events.SKIP,
+        events.UNSKIP,
+        events.RESET,
+        events.RESTORE,
+        events.UPGRADE,
+        events.GIVE_UP,
+    }
+)
 
 
 @dataclass(frozen=True)
