@@ -8,14 +8,10 @@ else that a lab does not ask for.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
-import os
 import random
-import signal
 import sys
-import threading
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -24,6 +20,7 @@ from typing import Any
 from llmpath.labkit import thread
 from llmpath.labkit.channel import Channel
 from llmpath.labkit.run import Run
+from llmpath.running import descriptors
 from llmpath.running.failure import Explainer
 
 INTERRUPTED = 130  # the exit code that shells give to a program that Ctrl-C ended
@@ -32,19 +29,19 @@ INTERRUPTED = 130  # the exit code that shells give to a program that Ctrl-C end
 def main() -> int:
     """Serve one request; the exit code is 0 for a finished experiment."""
     try:
-        _listen_for_interrupt()
+        descriptors.listen_for_interrupt()
         return _serve()
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        _flush()
+        descriptors.flush()
 
 
 def _serve() -> int:
-    reading, writing = _take_pipes()
+    reading, writing = descriptors.take()
     with open(reading, "rb", buffering=0, closefd=False) as pipe:
         line = pipe.readline()
-    _end_with_parent(reading)
+    descriptors.end_with_parent(reading)
     request: dict[str, Any] = json.loads(line)
     channel = Channel(writing, request["began"])
     explainer = Explainer(request)
@@ -133,62 +130,6 @@ def seed_everything(seed: int) -> None:
         import torch
 
         torch.manual_seed(seed)
-
-
-def _take_pipes() -> tuple[int, int]:
-    """Take the pipes away from the standard descriptors, and give those to the learner."""
-    reading, writing = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
-    sys.stdout = open(  # noqa: SIM115
-        1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
-    )
-    return reading, writing
-
-
-def _end_with_parent(reading: int) -> None:
-    """End this process and its group as soon as the other end of `reading` is gone."""
-    if sys.platform == "linux":
-        _signal_on_close(reading)
-
-    def watch() -> None:
-        while os.read(reading, 4096):
-            pass
-        if hasattr(os, "killpg"):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _signal_on_close(reading: int) -> None:
-    """Have the kernel send SIGIO, which ends a process, to the group.
-
-    A thread cannot notice while other code keeps the interpreter's lock, such as a regular
-    expression that goes astray.
-    """
-    import fcntl
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(reading, fcntl.F_SETOWN, -os.getpgrp())
-    flags = fcntl.fcntl(reading, fcntl.F_GETFL)
-    fcntl.fcntl(reading, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-
-def _listen_for_interrupt() -> None:
-    """Ctrl-C raises KeyboardInterrupt, even where the parent was told to ignore it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hasattr(signal, "SIGBREAK"):  # what a process group gets on Windows
-        signal.signal(signal.SIGBREAK, signal.default_int_handler)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
 
 
 if __name__ == "__main__":

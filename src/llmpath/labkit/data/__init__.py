@@ -15,10 +15,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmpath.errors import LlmpathError
-from llmpath.labkit.data import files, generated, standard_library
+from llmpath.labkit.data import files, generated, hub, standard_library
 from llmpath.labkit.data.corpus import Corpus, Texts
 
-__all__ = ["Corpus", "Texts", "load"]
+__all__ = ["NAMES", "Corpus", "Texts", "load"]
+
+NAMES = (*generated.NAMES, *standard_library.NAMES)
 
 
 def load(name: str, *, seed: int = 0, limit: int | None = None) -> Corpus:
@@ -50,7 +52,10 @@ def _open(name: str, seed: int) -> Corpus:
     path, column = files.address(name)
     if Path(path).exists():
         return files.corpus(path, column)
+    if hub.NAME.fullmatch(name):
+        return hub.corpus(name)
     raise LlmpathError(
         f"There is no file or folder {path}.",
-        "Give a path that exists, or one of microworld, python, python-docs.",
+        "Give a path that exists, a data set of the hub as owner/name, or one of "
+        f"{', '.join(NAMES)}.",
     )

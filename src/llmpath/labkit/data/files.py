@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from llmpath.errors import LlmpathError
+from llmpath.labkit.data.columns import TextColumnError, listed, text_column
 from llmpath.labkit.data.corpus import DOCUMENT_LIMIT, Corpus, Texts, held_out
 
 TEXT = (".txt", ".text", ".md", ".rst", ".py")
@@ -26,7 +27,6 @@ PIECE = (200, 8000)  # characters after which a text may be cut: at least, at mo
 PIECES = 50  # as many as a source of plain text should have, if it is long enough
 END = "<|endoftext|>"  # parts documents in a file of text, as in the files of TinyStories
 BLOCK = 2**16  # characters read at once
-COLUMNS = ("text", "content", "story", "document", "body")  # what people call a column of text
 SIDES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev", "test")}
 
 Reader = Callable[[Path], Iterator[str]]
@@ -239,12 +239,12 @@ def _rows(path: Path, file: IO[bytes], column: str | None) -> Iterator[str]:
         if not line.strip():
             continue
         row = _parse(path, number, line)
-        column = column or text_column(f"{path}, line {number}", row)
+        column = column or _chosen(f"{path}, line {number}", row)
         text = row.get(column)
         if not isinstance(text, str):
             there = f"is {_named(text)}" if column in row else "is missing"
             raise LlmpathError(
-                f"{path}, line {number}: the column {column!r} {there}. There are: {_list(row)}.",
+                f"{path}, line {number}: the column {column!r} {there}. There are: {listed(row)}.",
                 "Each line needs a text in that column; PATH#COLUMN names another.",
             )
         if text.strip():
@@ -287,11 +287,11 @@ def parquet(path: Path, column: str | None) -> Iterator[str]:
             schema = file.schema_arrow
             kinds = {field.name: field.type for field in schema}
             texts = {name: "" for name, kind in kinds.items() if _is_text(kind)}
-            column = column or text_column(str(path), texts)
+            column = column or _chosen(str(path), texts)
             if column not in texts:
                 there = f"holds {kinds[column]}" if column in kinds else "is missing"
                 raise LlmpathError(
-                    f"{path}: the column {column!r} {there}. Columns of text: {_list(texts)}.",
+                    f"{path}: the column {column!r} {there}. Columns of text: {listed(texts)}.",
                     "PATH#COLUMN names the column to read.",
                 )
             for batch in file.iter_batches(batch_size=256, columns=[column]):
@@ -311,27 +311,11 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def text_column(place: str, row: dict[str, Any]) -> str:
-    """The column of a row that holds the text.
-
-    Raises:
-        LlmpathError: if none of the usual names is there, and not just one column holds text.
-    """
-    for name in COLUMNS:
-        if isinstance(row.get(name), str):
-            return name
-    texts = [name for name, value in row.items() if isinstance(value, str)]
-    if len(texts) == 1:
-        return texts[0]
-    if not texts:
-        raise LlmpathError(
-            f"{place} has no column of text. There are: {_list(row)}.",
-            "Put the text of each document into a column called text.",
-        )
-    raise LlmpathError(
-        f"{place} has several columns of text, and none is called {COLUMNS[0]}: {_list(row)}.",
-        f"Say which: add #{texts[0]} to the name, for instance.",
-    )
+def _chosen(place: str, row: dict[str, Any]) -> str:
+    try:
+        return text_column(row)
+    except TextColumnError as error:
+        raise LlmpathError(f"{place}: {error}.", error.mend) from error
 
 
 # What is wrong with them
@@ -387,11 +371,6 @@ def _named(value: Any) -> str:
     kinds = {"NoneType": "null", "bool": "true or false", "list": "a list", "str": "a text"}
     kinds |= {"int": "a number", "float": "a number", "dict": "an object"}
     return kinds.get(type(value).__name__, type(value).__name__)
-
-
-def _list(names: Any) -> str:
-    shown = [repr(name) for name in names]
-    return ", ".join(shown[:12]) + (" …" if len(shown) > 12 else "") or "none"
 
 
 def _sentence(error: BaseException) -> str:
