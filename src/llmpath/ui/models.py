@@ -32,22 +32,17 @@ _BYTES = 1e6  # totals from here on are bytes; below, steps
 
 
 def listing(rows: Sequence[Row], root: str, console: Console) -> RenderableType:
-    """Each model with its licence, its size and whether it is here."""
-    table = Table(box=None, pad_edge=False, header_style="muted")
-    for column in ("model", "parameters", "size", "licence", ""):
-        table.add_column(column, no_wrap=True)
-    table.add_column("about", ratio=1)
+    """Each model: whether it is here, how large it is, and its licence."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="command")
+    grid.add_column()
     for model, state, manifest in rows:
         label, style = STATES[state]
-        table.add_row(
-            Text(model.id, style="command"),
-            f"{model.parameters / 1e6:.0f} M",
-            megabytes(manifest.size if manifest else model.size),
-            model.licence,
-            Text(label, style=style),
-            Text(model.about),
-        )
-    lines: list[RenderableType] = [table, Text()]
+        size = megabytes(manifest.size if manifest else model.size)
+        facts = f"{model.parameters / 1e6:.0f} million parameters, {size}, {model.licence}"
+        grid.add_row(model.id, Text.assemble((label, style), f": {model.title}, {facts}."))
+        grid.add_row("", Text(model.about, style="muted"))
+    lines: list[RenderableType] = [grid, Text()]
     if any(state != "there" for _, state, _ in rows):
         lines.append(Text.assemble(("llmpath models pull NAME", "command"), " brings one here."))
     lines.append(Text.assemble("They are kept in ", (root, "path"), "."))
