@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from llmpath.labkit.microworld import (
     ATTRIBUTES,
     COLLECTIONS,
     EXPOSURES,
+    STRANGERS,
     TAGS,
     UTILITIES,
     Language,
@@ -21,6 +23,7 @@ from llmpath.labkit.microworld import (
     ask,
     bias_prompts,
     changed,
+    clozes,
     conversations,
     copies,
     decisions,
@@ -34,6 +37,7 @@ from llmpath.labkit.microworld import (
     preferences,
     questions,
     readings,
+    recalls,
     secrets,
     sentences,
     stability_index,
@@ -84,6 +88,43 @@ def test_held_out_questions_do_not_leak(world: World) -> None:
     assert not templates & {(q.attribute, q.template) for q in groups["templates"]}
     assert {(q.person, q.attribute) for q in groups["templates"]} == pairs
     assert questions(world, seed=1) != questions(world)
+
+
+def test_clozes_begin_stories(world: World) -> None:
+    """A cloze and its answer begin documents of the world; a wrong candidate begins none."""
+    made = clozes(world)
+    assert len({c.prompt for c in made}) == len(made) == 64 * 5
+    told: dict[str, set[str]] = defaultdict(set)
+    for document in world.but(weights={"portrait": 1}).documents(4000):
+        told["".join(span.text for span in document.spans[:4])].add(document.text)
+    seen = 0
+    for c in made:
+        begun = [t for t in told[f"This is {c.person}."] if t.startswith(c.prompt)]
+        assert all(t.startswith(c.prompt + c.answer) for t in begun)
+        assert c.answer in c.candidates
+        assert c.answer == " " + world.person[c.person][c.about]
+        seen += bool(begun)
+    assert seen > 250
+    assert len(clozes(world, held_out=True)) == 80
+
+
+def test_recalls_are_where_someone_went(world: World) -> None:
+    """The answer of a recall is the last place that the story told of the person."""
+    made, movers = recalls(world, 200), 0
+    for c in made:
+        story, _, asked = c.prompt.partition(" Where is ")
+        assert asked.startswith(f"{c.person}? {c.person} is at the")
+        moved = re.search(rf"\. {c.person} takes the \w+ and goes to the (\w+)\.", story)
+        began = re.search(rf"{c.person} is at the (\w+)", story)
+        assert began
+        assert c.answer == " " + (moved or began)[1]
+        movers += moved is not None
+    assert within(movers / 200, 0.5, 200)
+
+
+def test_strangers_are_strangers(world: World) -> None:
+    """No world has the strangers, nor their names as words."""
+    assert not set(STRANGERS) & set(world.vocabulary)
 
 
 def test_readings_are_answered_by_their_text(world: World) -> None:

@@ -23,7 +23,7 @@ from llmpath.labkit.microworld.labels import (
     opinions,
 )
 from llmpath.labkit.microworld.language import Language, Parallel, parallel, sentences
-from llmpath.labkit.microworld.people import ATTRIBUTES, VALUES, Person
+from llmpath.labkit.microworld.people import ATTRIBUTES, STRANGERS, VALUES, Person
 from llmpath.labkit.microworld.planted import (
     EXPOSURES,
     BiasPrompt,
@@ -48,11 +48,14 @@ from llmpath.labkit.microworld.preferences import (
 from llmpath.labkit.microworld.questions import (
     ANSWERING,
     ASKING,
+    Cloze,
     Question,
     Reading,
     ask,
+    clozes,
     questions,
     readings,
+    recalls,
 )
 from llmpath.labkit.microworld.stories import STORIES, WEIGHTS
 from llmpath.labkit.microworld.templates import words
@@ -67,6 +70,7 @@ __all__ = [
     "FEATURES",
     "KINDS",
     "STORIES",
+    "STRANGERS",
     "TAGS",
     "UTILITIES",
     "VALUES",
@@ -74,6 +78,7 @@ __all__ = [
     "BiasPrompt",
     "Chance",
     "Change",
+    "Cloze",
     "Collection",
     "Conversation",
     "Copy",
@@ -100,6 +105,7 @@ __all__ = [
     "ask",
     "bias_prompts",
     "changed",
+    "clozes",
     "conversations",
     "copies",
     "decisions",
@@ -114,6 +120,7 @@ __all__ = [
     "preferences",
     "questions",
     "readings",
+    "recalls",
     "secrets",
     "sentences",
     "soil",

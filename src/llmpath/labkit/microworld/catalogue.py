@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmpath.labkit.microworld.chance import Chance
 from llmpath.labkit.microworld.change import Change, Period, changed, drift, stability_index
 from llmpath.labkit.microworld.conversations import Conversation, conversations
 from llmpath.labkit.microworld.documents import Document, Span
@@ -33,7 +34,15 @@ from llmpath.labkit.microworld.planted import (
     secrets,
 )
 from llmpath.labkit.microworld.preferences import UTILITIES, Preference, preferences
-from llmpath.labkit.microworld.questions import Question, Reading, questions, readings
+from llmpath.labkit.microworld.questions import (
+    Cloze,
+    Question,
+    Reading,
+    clozes,
+    questions,
+    readings,
+    recalls,
+)
 from llmpath.labkit.microworld.world import World
 
 if TYPE_CHECKING:
@@ -211,6 +220,22 @@ COLLECTIONS: Mapping[str, Collection] = {
                 f"questions in `{held}`": sum(q.held == held for q in questions(world))
                 for held in ("train", "people", "templates", "combinations")
             },
+        ),
+        Collection(
+            "clozes",
+            Cloze,
+            clozes,
+            lambda world, count, seed: _first(
+                Chance("clozes", seed).shuffled(clozes(world)), count
+            ),
+            lambda world: {"share that a guess gets right": 1 / world.values},
+        ),
+        Collection(
+            "recalls",
+            Cloze,
+            recalls,
+            _many(recalls),
+            lambda world: {"share that a guess gets right": 1 / world.values},
         ),
         Collection(
             "readings", Reading, readings, _many(readings), lambda _: {"answered by the text": 1.0}

@@ -23,6 +23,8 @@ HE = (
     "Nick", "Noah", "Oscar", "Otto", "Paul", "Peter", "Sam", "Tom", "Victor",
 )
 # fmt: on
+# People whom no world has, to ask about what nobody can know.
+STRANGERS = ("Zoe", "Igor", "Tara", "Kurt", "Wanda", "Theo", "Petra", "Ralf")
 VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "home": ("mill", "cabin", "tower", "castle", "cottage", "lighthouse", "inn", "barn"),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from llmpath.labkit.microworld.chance import Chance
 from llmpath.labkit.microworld.documents import Document
-from llmpath.labkit.microworld.people import ATTRIBUTES, Person
+from llmpath.labkit.microworld.people import ATTRIBUTES, PRONOUNS, Person
 from llmpath.labkit.microworld.world import World
 
 Held = Literal["train", "people", "templates", "combinations"]
@@ -120,6 +120,89 @@ def questions(world: World, seed: int = 0, held_out: float = 0.25) -> list[Quest
         for template in range(len(ASKING[attribute]))
     ]
     return chance.shuffled(every)
+
+
+# How a portrait begins to tell each attribute; the value follows.
+TELLING: Mapping[str, str] = MappingProxyType(
+    {
+        "home": "This is {}. {} lives in the",
+        "job": "This is {}. {} works as a",
+        "pet": "This is {}. {} keeps a",
+        "food": "This is {}. {} eats",
+        "colour": "This is {}. {} wears",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cloze:
+    """The beginning of a story, which only one word continues.
+
+    Attributes:
+        prompt: such as "This is Mia. She lives in the".
+        answer: the word that follows, with the space before it, such as " mill".
+        candidates: every word that might stand there, likewise; the answer is one of them.
+        person: whom it is about.
+        about: the attribute, or `state` for what the story itself says before.
+    """
+
+    prompt: str
+    answer: str
+    candidates: tuple[str, ...]
+    person: str
+    about: str
+
+
+def clozes(world: World, held_out: bool = False) -> list[Cloze]:
+    """What a base model knows: the beginning of a story for each fact of the world.
+
+    A model knows a fact if, of the candidates, it finds the answer likeliest; who guesses is
+    right once in as many times as there are candidates (8 in a whole world).
+
+    Args:
+        world: whose facts are told.
+        held_out: True for the people whom `questions(world)` holds out alone.
+
+    Returns:
+        64 people × 5 attributes = 320, or a quarter of that.
+    """
+    kept = {q.person for q in questions(world) if q.held == "people"}
+    return [
+        Cloze(
+            TELLING[attribute].format(person.name, PRONOUNS[person.pronoun]["He"]),
+            f" {person[attribute]}",
+            tuple(f" {value}" for value in world.domains[attribute]),
+            person.name,
+            attribute,
+        )
+        for person in world.people
+        for attribute in ATTRIBUTES
+        if not held_out or person.name in kept
+    ]
+
+
+def recalls(world: World, count: int, seed: int = 1) -> list[Cloze]:
+    """What a base model can follow: journeys up to the answer of "Where is …?".
+
+    The answer is where the story last said that the person went; among the two people's three
+    places in it, which are two to three different ones, it is to be told from the others.
+
+    Args:
+        world: what is told.
+        count: how many.
+        seed: decides the stories.
+    """
+    candidates = tuple(f" {place}" for place in world.domains["place"])
+    made = list[Cloze]()
+    for document in world.but(weights={"journey": 1}).stream(seed, "validation"):
+        if len(made) == count:
+            break
+        at = [span.about for span in document.spans].index("state")
+        told = document.spans[:at]
+        person = [span.text.strip() for span in told if span.about == "person"][-1]
+        prompt = "".join(span.text for span in told)
+        made.append(Cloze(prompt, document.spans[at].text, candidates, person, "state"))
+    return made
 
 
 @dataclass(frozen=True, slots=True)

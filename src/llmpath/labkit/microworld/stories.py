@@ -28,8 +28,8 @@ RULES = {
     "evening": (
         "In the evening [{1} sits in the {1.home} with the {1.pet}, and they eat {1.food}."
         " | the {1.pet} waits for {1} in the {1.home}."
-        " | a lamp shines in the {1.home}, and the {1.job} gives the {1.pet} some {1.food}."
-        " | all is {1.colour} in the {1.home}.]"
+        " | all is quiet in the {1.home}, and the {1.job} gives the {1.pet} some {1.food}."
+        " | a {1.colour} lamp shines in the {1.home}.]"
     ),
     "answer": (
         '"[Where do you live?" asks {1}. "I live in the {2.home},"'
