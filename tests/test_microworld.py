@@ -21,7 +21,7 @@ from llmpath.labkit.microworld import (
     label_tokens,
     words,
 )
-from llmpath.labkit.microworld.stories import STORIES
+from llmpath.labkit.microworld.stories import BIAS, STORIES
 from llmpath.labkit.microworld.templates import expand, parse
 
 
@@ -236,6 +236,31 @@ def test_what_a_world_may_be() -> None:
             World(**arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no story 'sage'"):
         World(weights={"sage": 1})
+    with pytest.raises(ValueError, match="weight of 'sum' is a whole number"):
+        World(weights={"sum": 0.5})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="at least one story"):
+        World(weights={"sum": 0})
+    for she in ({"baker": 10}, dict.fromkeys(BIAS, 21)):
+        with pytest.raises(ValueError, match="whole number from 0 to 20"):
+            World(bias=she)
+
+
+def test_a_world_without_doubt() -> None:
+    """Where a bias leaves one possibility, its word has no bits and is no choice."""
+    world = World(bias=dict.fromkeys(BIAS, 20), weights={"visit": 1})
+    for document in world.documents(50):
+        assert " She wants" in document.text
+        assert all((s.bits > 0) == (s.kind == "choice") for s in document.spans)
+    assert world.bias == dict.fromkeys(BIAS, 1.0)
+
+
+def test_the_same_world_but(world: World) -> None:
+    """`but` changes what is asked for, and keeps the people and all else."""
+    other = world.but(weights={"sum": 1})
+    assert other.people == world.people
+    assert {d.story for d in other.documents(20)} == {"sum"}
+    assert world.but(seed=1).people != world.people
+    assert world.but().documents(5) == world.documents(5)
 
 
 def test_attributes_are_even(world: World) -> None:

@@ -64,10 +64,13 @@ class Walk:
         self.label = ""
 
     def say(self, text: str, kind: Kind, about: str, bits: float = 0.0) -> None:
-        """Tell a word; it takes over the bits that are owed."""
-        if bits := bits + self.owed:
+        """Tell a word; it takes over the bits that are owed, and is a choice if it has any."""
+        bits += self.owed
+        self.owed = 0.0
+        if bits:
             kind = "choice"
-            self.owed = 0.0
+        elif kind == "choice":
+            kind = "syntax"  # there was one possibility only
         self.spans.append(_span(text, kind, bits, about))
 
     def copy(self) -> Walk:
@@ -239,7 +242,7 @@ class Pronoun(Node):
         who = walk.story[self.variable]
         if who not in self.bias or (who, "pronoun") in walk.story:
             return None
-        return _evenly_weighted(self.bias[who])
+        return _by_bias(self.bias[who])
 
     def tell(self, walk: Walk) -> None:
         who = walk.story[self.variable]
@@ -254,8 +257,10 @@ class Pronoun(Node):
 
 
 @cache
-def _evenly_weighted(she: int) -> Fork:
-    return Fork(("she", "he"), (she, OUT_OF - she))
+def _by_bias(she: int) -> Fork:
+    weights = {"she": she, "he": OUT_OF - she}
+    kept = {pronoun: weight for pronoun, weight in weights.items() if weight}
+    return Fork(tuple(kept), tuple(kept.values()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,17 +59,8 @@ class World:
         bias: Mapping[str, int] = stories.BIAS,
         folk: Sequence[Person] | None = None,
     ) -> None:
-        if not 2 <= people <= 2 * len(HE) or not 2 <= values <= len(stories.PLACES):
-            raise ValueError(
-                f"A world has 2 to {2 * len(HE)} people and 2 to {len(stories.PLACES)} values, "
-                f"not {people} and {values}."
-            )
         weights = {name: weight for name, weight in weights.items() if weight}
-        if unknown := set(weights) - set(stories.STORIES):
-            raise ValueError(
-                f"There is no story {sorted(unknown)[0]!r}; there are: "
-                f"{', '.join(stories.STORIES)}."
-            )
+        _check(people, values, weights, bias)
         self.seed = seed
         self.values = values
         self.weights = dict(weights)
@@ -93,6 +84,9 @@ class World:
             "bias": bias,
             "folk": folk,
         }
+
+    def __repr__(self) -> str:
+        return f"World(seed={self.seed}, people={len(self.people)}, values={self.values})"
 
     def but(self, **arguments: Any) -> World:
         """The same world but for these arguments, which are those of `World` itself."""
@@ -157,3 +151,29 @@ class World:
             chance = Chance("floor", self.seed)
             documents = [self.grammar.draw(chance) for _ in range(_FLOOR_DOCUMENTS)]
         return Floor(documents)
+
+
+def _check(people: int, values: int, weights: Mapping[str, int], bias: Mapping[str, int]) -> None:
+    """Refuse what no world can be.
+
+    Raises:
+        ValueError: with what is possible.
+    """
+    if not 2 <= people <= 2 * len(HE) or not 2 <= values <= len(stories.PLACES):
+        raise ValueError(
+            f"A world has 2 to {2 * len(HE)} people and 2 to {len(stories.PLACES)} values, "
+            f"not {people} and {values}."
+        )
+    for name, weight in weights.items():
+        if name not in stories.STORIES:
+            known = ", ".join(stories.STORIES)
+            raise ValueError(f"There is no story {name!r}; there are: {known}.")
+        if weight != int(weight) or weight < 0:
+            raise ValueError(f"The weight of {name!r} is a whole number from 0, not {weight!r}.")
+    if not weights:
+        raise ValueError("A world tells at least one story; all weights are 0.")
+    for job in VALUES["job"][:values]:
+        if not 0 <= bias.get(job, -1) <= OUT_OF:
+            raise ValueError(
+                f"The bias of {job!r} is a whole number from 0 to {OUT_OF}, not {bias.get(job)!r}."
+            )
