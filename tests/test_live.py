@@ -207,6 +207,50 @@ def test_each_outcome_is_told_and_given_back(outcome, words):
     assert "1 min 30 s" in file.getvalue()
 
 
+def test_a_run_that_can_go_on_says_how():
+    """One that was cut short after a checkpoint names the command and the step."""
+    ended = FINISHED.model_copy(update={"outcome": "interrupted"})
+    text = shown(run_of(ev.Checkpoint(step=300), ended=ended))
+    assert "llmpath lab run doubling --resume goes on from step 300." in text
+    assert "--resume" not in shown(run_of(ev.Checkpoint(step=300)))
+    assert "--resume" not in shown(run_of(ended=ended))
+
+
+def test_a_run_that_goes_on_says_from_where_and_with_what():
+    """The step, and the files that are not what they were, stand before the rest."""
+    text = shown([ev.Resumed(step=300), *run_of()])
+    assert text.startswith("Going on from step 300.\n")
+    assert "bpe.py" in shown([ev.Resumed(step=300, changed=("bpe.py",)), *run_of()])
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_tokens_a_second_are_told_while_it_runs_and_on_the_whole(terminal):
+    """The speed of late in the progress, that of the whole run at its end."""
+    slow = [ev.Progress(at=second, done=second, total=20, tokens=100 * second) for second in (0, 5)]
+    fast = [ev.Progress(at=10, done=10, total=20, tokens=5000)]
+    text = shown(run_of(*slow, *fast), terminal=terminal)
+    assert "(1.5 s, 500 tokens/s)" in text
+    if not terminal:
+        assert "100 tokens/s" in text
+
+
+def test_a_second_training_does_not_spoil_the_speed():
+    """A count that begins anew is no negative speed, and the pause between is not counted."""
+    counts = [(0, 0), (10, 1000), (60, 0), (70, 3000)]
+    events = [ev.Progress(at=at, done=1, total=2, tokens=tokens) for at, tokens in counts]
+    assert "(1.5 s, 200 tokens/s)" in shown(run_of(*events))
+
+
+def test_what_is_asked_for_and_not_there_is_told_without_a_traceback():
+    """A wrong --data or a missing artefact is nobody's code: a sentence and the mend."""
+    failed = ev.Failed(
+        kind="refused", type="LlmpathError", message="There is no file x.", hint="Give a path."
+    )
+    text = shown(run_of(failed))
+    assert "There is no file x.\nGive a path.\n" in text
+    assert "LlmpathError" not in text
+
+
 def test_lines_that_are_no_events_are_told_once():
     """A noisy pipe costs one line, not a screen."""
     noise = [ev.Unreadable(line="?", reason="invalid JSON") for _ in range(50)]

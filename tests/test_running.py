@@ -75,6 +75,41 @@ def result_of(request: RunRequest) -> dict:
     return json.loads((request.run_folder / "result.json").read_text(encoding="utf-8"))
 
 
+def test_a_tensor_that_wants_gradients_is_logged_without_a_warning(lab):
+    """`run.log(step, loss=loss)` before or after `backward` prints nothing."""
+    experiment = """
+import torch
+def experiment(lab, run):
+    run.log(1, loss=torch.ones((), requires_grad=True) * 2)
+    run.result("Done.")
+"""
+    seen = play(lab(experiment))
+    assert seen["log"][0].metrics == {"loss": 2.0}
+    assert "output" not in seen
+
+
+def test_data_that_is_not_there_is_refused_with_the_mend(lab):
+    """The error of the loader is told as it is, as nobody's fault."""
+    failed = failure(lab("def experiment(lab, run):\n    run.data\n", data="nowhere.txt"))
+    assert failed.kind == "refused"
+    assert "nowhere.txt" in failed.message
+    assert "path that exists" in failed.hint
+
+
+def test_on_a_cpu_what_makes_a_gpu_fast_changes_nothing(tmp_path):
+    """autocast, compile and adamw are float32, the same module and the plain optimizer there."""
+    import torch
+
+    given = Run(lambda *event: None, folder=tmp_path, device="cpu", scale="gpu")
+    model = torch.nn.Linear(3, 2)
+    inputs = torch.rand(4, 3)
+    with given.autocast():
+        outputs = given.compile(model)(inputs)
+    assert outputs.dtype == torch.float32
+    assert torch.equal(outputs, model(inputs))
+    assert not given.adamw(model.parameters(), lr=0.1, betas=(0.9, 0.95)).defaults["fused"]
+
+
 def test_everything_that_an_experiment_shows_arrives_as_an_event(lab):
     """Each call of the experiment's API is one event, in order, with what it was given."""
     experiment = """
@@ -510,7 +545,8 @@ def test_an_artefact_that_the_lab_does_not_name_is_refused(lab, tmp_path):
     artefacts = {"tokenizer": tmp_path / "gone"}
     failed = failure(lab(experiment.format(name="base"), artefacts=artefacts))
     assert "it needs: tokenizer" in failed.message
-    assert "`needs` in lab.yaml" in failed.message
+    assert failed.kind == "refused"
+    assert "`needs` in lab.yaml" in failed.hint
     failed = failure(lab(experiment.format(name="tokenizer"), artefacts=artefacts))
     assert "there is no folder" in failed.message
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llmpath.artefacts.recipe import Variant
     from llmpath.artefacts.supply import Artefact
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
     from llmpath.running.request import RunRequest
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def prepare(
@@ -24,10 +24,12 @@ def prepare(
     reference: bool = False,
     device: str = "auto",
     quiet: bool = False,
+    folder: Path | None = None,
 ) -> RunRequest:
-    """What is to be run, with a new folder for it; what it needs is made first."""
+    """What is to be run, in a new folder unless one is given; what it needs is made first."""
     from llmpath.artefacts.supply import Supplier
     from llmpath.running.folder import new_folder
+    from llmpath.running.request import DEVICES
     from llmpath.ui.making import follow
 
     if device not in DEVICES:
@@ -41,7 +43,7 @@ def prepare(
         )
     supplier = Supplier(state.course, None if reference else state.here, variant)
     artefacts = follow(supplier.supply(lab.needs), None if quiet else state.console)
-    folder = new_folder(state.here.root / "runs", lab.id)
+    folder = folder or new_folder(state.here.root / "runs", lab.id)
     return supplier.request(lab, file, folder, artefacts, device=device, reference=reference)
 
 

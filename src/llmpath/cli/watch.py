@@ -142,13 +142,13 @@ class _Desk:
                 self.screen.back()
 
     def _run(self) -> None:
-        from llmpath.cli import labs
+        from llmpath.cli import runs
         from llmpath.errors import LlmpathError
 
         self.away = True
         try:
             with self.screen.stepped_aside(), contextlib.suppress(typer.Exit):
-                labs.run(self.context, self.lab.id)
+                runs.run(self.context, self.lab.id)
         except LlmpathError as error:
             self.screen.waiting(error.message, error.hint)
         finally:

@@ -13,7 +13,7 @@ def number(call: str, name: str, value: Any) -> float:
     refused = isinstance(value, (str, bytes, bool, type(None))) or not hasattr(value, "__float__")
     if not refused:
         try:
-            return float(value)
+            return float(value.detach() if hasattr(value, "detach") else value)
         except (TypeError, ValueError, RuntimeError, OverflowError):
             pass
     shown = repr(value) if len(repr(value)) < 60 else type(value).__name__

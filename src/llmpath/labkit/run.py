@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from llmpath.errors import LlmpathError
 from llmpath.labkit import arguments
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 Send = Callable[[str, dict[str, Any]], None]
 _BETWEEN = 0.05  # seconds between two reports of progress
 _DPI = 150
-
-
-class ArtefactError(Exception):
-    """An artefact was asked for that the lab does not name, or that is not there."""
 
 
 class Run:
@@ -122,17 +119,21 @@ class Run:
         """The folder of an artefact that this lab needs: the learner's own or the reference's.
 
         Raises:
-            ArtefactError: if `needs` in lab.yaml does not list it, or it has gone.
+            LlmpathError: if `needs` in lab.yaml does not list it, or it has gone.
         """
         if name not in self._artefacts:
             known = ", ".join(sorted(self._artefacts)) or "none"
-            raise ArtefactError(
+            raise LlmpathError(
                 f"run.artefact({name!r}): this lab needs no artefact of that name (it needs: "
-                f"{known}). Add it to `needs` in lab.yaml."
+                f"{known}).",
+                "Add it to `needs` in lab.yaml.",
             )
         folder = self._artefacts[name]
         if not folder.exists():
-            raise ArtefactError(f"run.artefact({name!r}): there is no folder {folder} any more.")
+            raise LlmpathError(
+                f"run.artefact({name!r}): there is no folder {folder} any more.",
+                "Run the lab again; what it needs is made first.",
+            )
         return folder
 
     def progress(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llmpath.running.events import Event, Floor, Log
@@ -50,6 +50,12 @@ class Series:
         """Whether there is more to it than one place."""
         steps = {step for step, value in self._points if value is not None}
         return len(steps) > 1
+
+    def called(self, name: str) -> Series:
+        """The same series under another name."""
+        other = Series(name)
+        other.last, other._points = self.last, self._points
+        return other
 
     def pieces(self) -> list[list[tuple[float, float]]]:
         """The unbroken pieces of the curve."""
@@ -141,6 +147,23 @@ class Curves:
         for chart in charts.values():  # the same bound of two metrics is one line
             chart.bounds = list(dict.fromkeys(chart.bounds))
         return list(charts.values())
+
+
+def overlay(runs: Mapping[str, Curves]) -> dict[str, Chart]:
+    """For each metric, a chart of the series of all runs that have it, named after the runs.
+
+    Args:
+        runs: the curves of each run, by the name that its series are to have.
+    """
+    charts: dict[str, Chart] = {}
+    for name, curves in runs.items():
+        for metric in curves.metrics:
+            chart = charts.setdefault(metric, Chart())
+            series = curves.of(metric)
+            assert series is not None
+            chart.series.append(series.called(name))
+            chart.bounds += (bound for bound in curves.bounds(metric) if bound not in chart.bounds)
+    return charts
 
 
 def _kind(metric: str) -> str:

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 Number = float | None
 Cell = str | int | float | None
 Outcome = Literal["finished", "failed", "interrupted", "killed", "no-result"]
-FailureKind = Literal["learner", "not-written", "syntax", "exit", "experiment", "disk", "device"]
+FailureKind = Literal[
+    "learner", "not-written", "syntax", "exit", "experiment", "disk", "device", "refused"
+]
 MAX_SHOWN = 500
 
 
@@ -172,9 +174,11 @@ class Failed(_Event):
             still raises the starter's NotImplementedError), `syntax` (the file cannot be
             read as Python), `exit` (the code asked to end the program), `experiment` (no
             line of the learner's was involved: it is the course's, unless a wrong return
-            value led to it), `disk` (no space is left) or `device` (the device
-            that was asked for is not there).
+            value led to it), `disk` (no space is left), `device` (the device
+            that was asked for is not there) or `refused` (so is something else that was
+            asked for, such as data or an artefact).
         type: the name of the exception's class.
+        hint: for `refused`, what to do.
         frames: outermost first; of llmpath's own frames there are none.
         omitted: how many of the learner's frames were left out between the first and last.
         function: for `not-written`, what remains to be written.
@@ -185,6 +189,7 @@ class Failed(_Event):
     kind: FailureKind
     type: str
     message: str
+    hint: str = ""
     frames: tuple[Frame, ...] = ()
     omitted: int = 0
     function: str = ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import llmpath
+from llmpath.errors import LlmpathError
 from llmpath.labkit.device import DeviceError
 
 MAX_FRAMES = 12
@@ -46,6 +47,7 @@ class Explainer:
             "kind": self._kind(error, mine, shown),
             "type": type(error).__name__,
             "message": _message(error),
+            "hint": error.hint if isinstance(error, LlmpathError) else "",
             "frames": _ends(shown),
             "omitted": max(0, len(shown) - MAX_FRAMES),
         }
@@ -57,6 +59,8 @@ class Explainer:
     def _kind(self, error: BaseException, mine: bool, shown: list[dict[str, Any]]) -> str:
         if isinstance(error, DeviceError):
             return "device"
+        if isinstance(error, LlmpathError):
+            return "refused"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return "disk"
         if isinstance(error, SystemExit):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from llmpath.running.curves import Bound, Curves, Series
+from llmpath.running.curves import Chart, Curves, overlay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008), and
 # dashes for more curves than there are colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", ":", "-.")
+LOOKS = [(colour, dash) for dash in ("-", "--", ":", "-.") for colour in COLOURS]
 FLOOR = "#6b6b6b"
 WIDTH, HEIGHT = 7.0, 3.2  # inches, of one chart
 DPI = 150
 LONGEST_LABEL = 60
+IN_A_COLUMN = 8  # entries of a legend
 
 
 def of_run(curves: Curves) -> bytes:
@@ -33,7 +35,7 @@ def of_run(curves: Curves) -> bytes:
     charts = [chart for chart in curves.charts() if chart.curves]
     figure, axes = _canvas(len(charts))
     for axis, chart in zip(axes, charts, strict=True):
-        _draw(axis, {series.name: series for series in chart.curves}, chart.bounds)
+        _draw(axis, chart)
         if len(chart.curves) == 1:
             axis.set_ylabel(_label(chart.curves[0].name))
     return _png(figure)
@@ -48,20 +50,12 @@ def of_runs(runs: Mapping[str, Curves]) -> bytes:
     Returns:
         The PNG; empty if no run has a curve.
     """
-    metrics = dict.fromkeys(metric for curves in runs.values() for metric in curves.metrics)
-    drawn: list[tuple[str, dict[str, Series], list[Bound]]] = []
-    for metric in metrics:
-        found = {name: series for name, each in runs.items() if (series := each.of(metric))}
-        lines = {name: series for name, series in found.items() if series.is_curve}
-        bounds = [bound for name in lines for bound in runs[name].bounds(metric)]
-        if lines:
-            drawn.append((metric, lines, list(dict.fromkeys(bounds))))
-    if not drawn:
+    charts = {metric: chart for metric, chart in overlay(runs).items() if chart.curves}
+    if not charts:
         return b""
-    figure, axes = _canvas(len(drawn))
-    order = list(runs)
-    for axis, (metric, lines, bounds) in zip(axes, drawn, strict=True):
-        _draw(axis, lines, bounds, order)
+    figure, axes = _canvas(len(charts))
+    for axis, (metric, chart) in zip(axes, charts.items(), strict=True):
+        _draw(axis, chart, order=list(runs))
         axis.set_ylabel(_label(metric))
     return _png(figure)
 
@@ -71,34 +65,29 @@ def _canvas(charts: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, list(figure.subplots(charts, squeeze=False)[:, 0])
 
 
-def _draw(
-    axis: Axes, lines: Mapping[str, Series], bounds: Sequence[Bound], order: Sequence[str] = ()
-) -> None:
+def _draw(axis: Axes, chart: Chart, order: Sequence[str] = ()) -> None:
     """Draw curves and bounds; `order` keeps a run's look the same in every chart."""
-    looks = dict(zip(order or lines, _looks(), strict=False))
-    for name, series in lines.items():
-        colour, dash = looks[name]
-        label: str | None = _label(name)
+    names = order or [series.name for series in chart.curves]
+    looks = dict(zip(names, cycle(LOOKS), strict=False))
+    for series in chart.curves:
+        colour, dash = looks[series.name]
+        label: str | None = _label(series.name)
         for piece in series.pieces():
             steps, values = zip(*piece, strict=True)
-            marker = "." if len(piece) == 1 else None
-            axis.plot(
-                steps, values, color=colour, linestyle=dash, marker=marker, lw=1.5, label=label
-            )
+            dot = "." if len(piece) == 1 else None
+            axis.plot(steps, values, color=colour, ls=dash, marker=dot, lw=1.5, label=label)
             label = None  # one entry in the legend, however many gaps there are
-    for bound in bounds:
+    for bound in chart.bounds:
         words = _label(f"{bound.label} ({bound.value:.4g})")
-        axis.axhline(bound.value, color=FLOOR, linestyle=(0, (6, 3)), lw=1.2, label=words)
+        axis.axhline(bound.value, color=FLOOR, ls=(0, (6, 3)), lw=1.2, label=words)
     axis.set_xlabel("step")
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=8))
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    if len(lines) + len(bounds) > 1:
-        axis.legend(frameon=False, fontsize="small")
-
-
-def _looks() -> list[tuple[str, str]]:
-    return [(colour, dash) for dash in DASHES for colour in COLOURS]
+    entries = len(chart.curves) + len(chart.bounds)
+    if entries > 1:
+        legend = axis.legend(frameon=False, fontsize="small", ncols=-(-entries // IN_A_COLUMN))
+        legend.set_in_layout(False)  # many entries must not leave the curves without room
 
 
 def _label(text: str) -> str:

@@ -55,6 +55,11 @@ class RunRecord:
         """Whether there is a checkpoint to go on from."""
         return (self.folder / CHECKPOINT).is_file()
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it ended before it was done, and left a checkpoint to go on from."""
+        return self.outcome not in ("finished", "running") and self.has_checkpoint
+
     def events(self) -> Iterator[Event]:
         """What happened in the run, without what the learner's code printed."""
         try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Scale = Literal["micro", "mini", "gpu"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+SCALES: tuple[Scale, ...] = get_args(Scale)
+NAMED_DATA = ("microworld", "python", "python-docs")  # all other data is a path or a hub name
 
 
 class RunRequest(BaseModel):

@@ -16,8 +16,6 @@ from llmpath.running.folder import CHECKPOINT, EVENTS
 from llmpath.running.records import RunRecord
 from llmpath.running.request import RunRequest
 
-UNFINISHED = frozenset({"killed", "interrupted", "failed", "no-result"})
-
 
 def resumable(records: tuple[RunRecord, ...], lab: str, name: str = "") -> RunRecord:
     """The run to go on with: the one of this name, else the last that can.
@@ -32,9 +30,8 @@ def resumable(records: tuple[RunRecord, ...], lab: str, name: str = "") -> RunRe
     """
     if name:
         return _can_go_on(named(records, lab, name))
-    unfinished = [record for record in records if record.outcome in UNFINISHED]
-    able = [record for record in unfinished if record.has_checkpoint]
-    if able:
+    unfinished = [record for record in records if record.outcome not in ("finished", "running")]
+    if able := [record for record in unfinished if record.can_go_on]:
         return able[-1]
     if unfinished:
         return _can_go_on(unfinished[-1])

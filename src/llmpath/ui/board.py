@@ -2,10 +2,53 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from llmpath.running import events as ev
 from llmpath.running.curves import Curves
+
+WINDOW = 10.0  # seconds over which the present speed is taken
+
+
+class Speed:
+    """How many of something are done a second, now and on the whole.
+
+    A count that falls begins anew, as it does where a second training follows the first.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, float]] = deque()
+        self._amount = 0.0
+        self._seconds = 0.0
+
+    def note(self, at: float, amount: float | None) -> None:
+        """`amount` were done after `at` seconds; None where it is not known."""
+        if amount is None:
+            return
+        if self._recent:
+            before, last = self._recent[-1]
+            if amount < last or at < before:
+                self._recent.clear()
+            else:
+                self._amount += amount - last
+                self._seconds += at - before
+        self._recent.append((at, amount))
+        while self._recent[0][0] < at - WINDOW and len(self._recent) > 2:
+            self._recent.popleft()
+
+    @property
+    def now(self) -> float | None:
+        """A second, of late; None while too little is known."""
+        if not self._recent:
+            return None
+        (began, first), (at, last) = self._recent[0], self._recent[-1]
+        return (last - first) / (at - began) if at > began and last > first else None
+
+    @property
+    def mean(self) -> float | None:
+        """A second, in the whole run; None where it is not known."""
+        return self._amount / self._seconds if self._seconds > 0 and self._amount > 0 else None
 
 
 @dataclass
@@ -15,6 +58,7 @@ class Board:
     Attributes:
         partial: learner's output after the last line end.
         problems: how many lines of the event pipe were no events.
+        tokens: how fast the model is trained.
     """
 
     started: ev.Started | None = None
@@ -25,6 +69,8 @@ class Board:
     ended: ev.Ended | None = None
     tables: list[ev.Table] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    checkpoint: ev.Checkpoint | None = None
+    tokens: Speed = field(default_factory=Speed)
     partial: str = ""
     problems: list[ev.Unreadable] = field(default_factory=list)
     curves: Curves = field(default_factory=Curves)
@@ -36,6 +82,9 @@ class Board:
                 self.started = event
             case ev.Progress():
                 self.progress = event
+                self.tokens.note(event.at, event.tokens)
+            case ev.Checkpoint():
+                self.checkpoint = event
             case ev.Log() | ev.Floor():
                 self.curves.note(event)
             case ev.Sample():

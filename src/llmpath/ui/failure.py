@@ -23,6 +23,8 @@ def failure(failed: Failed, console: Console, root: str = "") -> list[Text]:
     """
     if failed.kind == "not-written":
         return _unwritten(failed, root)
+    if failed.kind == "refused":
+        return _refused(failed)
     parts = [Text(_HEADINGS[failed.kind], style="bad")]
     width = console.width - len(_CODE) if console.is_terminal else MAX_CODE
     half = (len(failed.frames) + 1) // 2 if failed.omitted else 0
@@ -52,6 +54,12 @@ _ADVICE = {
     "disk": "Make room, for instance by deleting old folders under runs/, and run it again.",
     "device": "Leave --device out to take the best that there is.",
 }
+
+
+def _refused(failed: Failed) -> list[Text]:
+    """What was asked for and is not there: nobody's code is at fault, so no line is shown."""
+    parts = [Text(one_line(failed.message), style="bad")]
+    return [*parts, Text(one_line(failed.hint))] if failed.hint else parts
 
 
 def _unwritten(failed: Failed, root: str) -> list[Text]:

@@ -89,8 +89,8 @@ def _show_live(events: Iterable[Event], board: Board, console: Console) -> None:
             with screen.lock:
                 lines = board.apply(event)
                 screen.note(event)
-            if isinstance(event, ev.Started):
-                console.print(_started(event))
+            if isinstance(event, (ev.Started, ev.Resumed)):
+                console.print(_began(event))
             for line in lines:
                 console.print(coloured(line), soft_wrap=True)
 
@@ -163,7 +163,7 @@ class _Screen:
             shown = drawable[: max(1, height // (LEAST_CHART + 2))]
             each = min(CHART_HEIGHT + 2, height // len(shown))
             for chart in shown:
-                parts += _chart(chart, self._console, width, each)
+                parts += chart_lines(chart, self._console, width, each)
                 charts.remove(chart)
         rest = [(series.name, series.last) for chart in charts for series in chart.series]
         if rest:
@@ -187,13 +187,17 @@ class _Screen:
             words = "Running …" if self._board.started else "Starting …"
             self._spinner.update(text=Text(words, style="muted"))
             return [self._spinner]
-        parts: list[RenderableType] = []
-        if progress.note:
-            parts.append(_cropped(one_line(progress.note), width))
-        return [*parts, self._progress.get_renderable()]
+        facts = [one_line(progress.note), _speed(self._board.tokens.now), self._device()]
+        line = "   ".join(fact for fact in facts if fact)
+        bar = self._progress.get_renderable()
+        return [_cropped(line, width), bar] if line else [bar]
+
+    def _device(self) -> str:
+        started = self._board.started
+        return started.device or "" if started is not None else ""
 
 
-def _chart(chart: Chart, console: Console, width: int, height: int) -> list[RenderableType]:
+def chart_lines(chart: Chart, console: Console, width: int, height: int) -> list[RenderableType]:
     """A chart under its caption, in `height` lines."""
     signs = symbols(console) is UNICODE
     colour = console.color_system is not None and not console.no_color
@@ -224,8 +228,15 @@ def _cropped(words: str, width: int) -> Text:
     return text
 
 
-def _started(event: ev.Started) -> Text:
-    """What is run, on which device, and how."""
+def _began(event: ev.Started | ev.Resumed) -> Text:
+    """What is run, on which device, and how; or from where it goes on."""
+    if isinstance(event, ev.Resumed):
+        text = Text(f"Going on from step {number(event.step)}.")
+        if event.changed:
+            files = ", ".join(one_line(name) for name in event.changed)
+            words = f" Changed since the run began, so that it is the run of neither: {files}."
+            text.append(words, style="warn")
+        return text
     torch = f"torch {event.torch}" if event.torch else ""
     facts = [event.device or "", f"scale {event.scale}", f"seed {event.seed}", torch]
     name = Text(one_line(event.lab), style="title")
@@ -240,8 +251,8 @@ def _show_lines(events: Iterable[Event], board: Board, console: Console) -> None
     for event in events:
         for line in board.apply(event):
             _line(console, clean(coloured(line).plain))
-        if isinstance(event, ev.Started):
-            console.print(_started(event), soft_wrap=True)
+        if isinstance(event, (ev.Started, ev.Resumed)):
+            console.print(_began(event), soft_wrap=True)
         if isinstance(event, ev.Progress):
             tenth = int(100 * event.done / event.total) // STEP_OF_LINES
             if tenth != said:
@@ -254,6 +265,7 @@ def _progress_line(event: ev.Progress, board: Board) -> str:
         f"{100 * event.done / event.total:3.0f} %",
         f"{number(event.done)}/{number(event.total)}",
         *([one_line(event.note)] if event.note else []),
+        *filter(None, [_speed(board.tokens.now)]),
         *(f"{one_line(name)} {number(value)}" for name, value in board.curves.latest()),
     ]
     return "  ".join(parts)
@@ -271,7 +283,10 @@ def _summary(board: Board, console: Console, root: str) -> list[RenderableType]:
     if console.is_terminal and not console.is_dumb_terminal:
         for chart in board.curves.charts():
             if chart.curves:
-                parts += [*_chart(chart, console, min(console.width, WIDEST), CHART_HEIGHT), ""]
+                parts += [
+                    *chart_lines(chart, console, min(console.width, WIDEST), CHART_HEIGHT),
+                    "",
+                ]
     if board.sample is not None:
         text = Text(clean(board.sample.text).strip("\n"))
         heading = Text(one_line(board.sample.title), style="title")
@@ -335,8 +350,16 @@ def _conclusion(board: Board, console: Console, root: str) -> list[RenderableTyp
     words = _ENDINGS[ended.outcome].format(code=abs(ended.exit_code))
     if words:
         parts.append(Text.assemble((f"{signs.warning} ", "warn"), words))
+    if ended.outcome != "finished" and board.checkpoint is not None:
+        parts.append(_resumable(board, board.checkpoint))
     parts.append(_kept(board, ended, root))
     return parts
+
+
+def _resumable(board: Board, checkpoint: ev.Checkpoint) -> Text:
+    lab = f" {one_line(board.started.lab)}" if board.started is not None else ""
+    command = (f"llmpath lab run{lab} --resume", "command")
+    return Text.assemble(command, f" goes on from step {number(checkpoint.step)}.")
 
 
 _ENDINGS = {
@@ -366,7 +389,13 @@ def _kept(board: Board, ended: ev.Ended, root: str) -> Text:
     text = Text("In ", style="muted").append(folder, style="path")
     if board.files:
         text.append(f": {', '.join(one_line(path) for path in board.files)}")
-    return text.append(f"  ({_duration(ended.seconds)})")
+    facts = [_duration(ended.seconds), _speed(board.tokens.mean)]
+    return text.append(f"  ({', '.join(fact for fact in facts if fact)})")
+
+
+def _speed(tokens: float | None) -> str:
+    """Tokens per second, in three digits; "" where the experiment does not count them."""
+    return f"{number(float(f'{tokens:.3g}'))} tokens/s" if tokens is not None else ""
 
 
 def _duration(seconds: float) -> str:
