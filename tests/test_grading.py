@@ -105,6 +105,28 @@ def test_the_solution_gets_all_points(bench: Bench) -> None:
     assert set(statuses(report).values()) == {"passed"}
 
 
+def test_a_check_may_pass_an_object_with_methods(tmp_path: Path) -> None:
+    """Learner code calls the methods of a namespace, and the check sees what they were given."""
+    given = """
+    from types import SimpleNamespace
+
+    def test_adds(lab):
+        seen = []
+        total = lab.add(SimpleNamespace(times=lambda n: seen.append(n) or n * 3, unit=2), 4)
+        assert (total, seen) == (14, [4]), f"{total}, {seen}"
+
+    def test_adds_fractions(lab): ...
+
+    def test_shouts(lab): ...
+    """
+    bench = Bench(tmp_path / "lab", checks=given)
+    with bench.grader:
+        report = bench.grade(SOLUTION.replace("a + b", "a.times(b) + a.unit"))
+        assert report.checks[0].status == "passed", report.checks[0].message
+        report = bench.grade(SOLUTION.replace("a + b", "a.times(5) + a.unit"))
+        assert "[5]" in report.checks[0].message
+
+
 def test_partial_credit_and_skipped_needs(bench: Bench) -> None:
     """A failed check costs its own points, and what needs it is skipped, not failed."""
     report = bench.grade(SOLUTION.replace("a + b", "a - b"))

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +84,13 @@ def test_odd_numbers_arrive() -> None:
     assert got[4] == 10**5000
 
 
+def test_a_namespace_arrives_with_its_attributes() -> None:
+    """An object of attributes keeps their names and values."""
+    got = there_and_back(SimpleNamespace(length=2, parts=[torch.ones(2), "x"]))
+    assert (got.length, got.parts[1]) == (2, "x")
+    assert torch.equal(got.parts[0], torch.ones(2))
+
+
 def test_a_value_within_itself_is_refused() -> None:
     """A cyclic structure is an error with a reason, not an endless loop."""
     value: list[Any] = []
@@ -92,7 +100,7 @@ def test_a_value_within_itself_is_refused() -> None:
 
 
 KINDS = ["tuple", "set", "dict", "bytes", "int", "float", "complex", "tensor", "array", "dtype"]
-KINDS += ["device", "generator", "handle", "callback", "frozenset", "nonsense"]
+KINDS += ["device", "generator", "handle", "callback", "frozenset", "namespace", "nonsense"]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -22,6 +22,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from safetensors import serialize
@@ -151,6 +152,8 @@ class Encoder:
             return {"t": "bytes", "v": base64.b64encode(value).decode("ascii")}
         if isinstance(value, complex):
             return {"t": "complex", "v": [self.encode(value.real), self.encode(value.imag)]}
+        if isinstance(value, SimpleNamespace):
+            return {"t": "namespace", "v": self.encode(vars(value), depth)}
         if isinstance(value, (bool, int, float, str)):
             return self._subclass(value)
         return self._library(value)
@@ -243,6 +246,8 @@ class Decoder:
         if kind == "dict":
             pairs = [(self._decode(k, depth), self._decode(v, depth)) for k, v in _a(list, value)]
             return dict(pairs)
+        if kind == "namespace":
+            return SimpleNamespace(**_a(dict, self._decode(value, depth)))
         if kind == "bytes":
             try:
                 return base64.b64decode(_a(str, value), validate=True)
