@@ -19,23 +19,52 @@ app = typer.Typer(no_args_is_help=True, help="Write a course of your own, and pr
 @app.command()
 def check(
     context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STEP|LAB]...", help="What to prove; all of it if left out."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Gradings at once; 0: one a processor.")
+    ] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out mutants, experiments and further seeds.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="PROOF", help="Run this proof alone; may be repeated."),
+    ] = None,
+    all_mutants: Annotated[
+        bool, typer.Option("--all-mutants", help="Grade all mutants, and not a sample of many.")
+    ] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Take over what was proven before.")
+    ] = True,
 ) -> None:
     """Prove that a course is sound, or say what to mend, and where.
 
     Exit code: 0 it is sound, 1 there is something to mend, 2 something is wrong with the request.
 
-    Example: [bold]llmpath --course my-course author check[/]
+    Example: [bold]llmpath author check attention --quick[/]
     """
-    from llmpath.authoring.check.runner import check
-    from llmpath.ui import author as view
+    from llmpath.authoring.check.runner import CheckRequest, check, proofs_named
+    from llmpath.ui.author import show
+    from llmpath.ui.theme import make_console
 
     state: State = context.obj
-    verdict = check(state.authored_folder)
+    request = CheckRequest(
+        state.authored_folder,
+        tuple(names or ()),
+        quick=quick,
+        all_mutants=all_mutants,
+        jobs=jobs,
+        only=proofs_named(only or ()),
+        cache=cache,
+    )
+    # With --json, standard output is for the JSON alone.
+    verdict = show(check(request), make_console(stderr=True) if as_json else state.console)
     if as_json:
         typer.echo(verdict.model_dump_json(indent=2))
-    else:
-        state.console.print(view.findings(verdict, state.console), soft_wrap=True)
     raise typer.Exit(0 if verdict.sound else 1)
 
 

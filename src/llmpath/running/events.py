@@ -211,6 +211,8 @@ class Ended(_Event):
         outcome: `no-result` is a program that ended by itself without a result.
         exit_code: of the child; negative for a signal.
         folder: the run folder.
+        processor_seconds: of the child and its own children; 0 where it is not known.
+        memory_mb: the resident memory of the largest of them at its most, in MiB; likewise.
     """
 
     event: Literal["ended"] = "ended"
@@ -218,6 +220,8 @@ class Ended(_Event):
     exit_code: int
     seconds: float
     folder: str
+    processor_seconds: float = 0.0
+    memory_mb: int = 0
 
 
 Event = Annotated[

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Literal, NamedTuple, Self
@@ -41,6 +42,19 @@ class Message(NamedTuple):
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a process and those that it waited for have used; zeros where that is not known.
+
+    Attributes:
+        processor_seconds: of all of them together.
+        memory_mb: resident memory of the largest of them at its most, in MiB.
+    """
+
+    processor_seconds: float = 0.0
+    memory_mb: int = 0
+
+
 class Child:
     """A Python module that runs in a process group of its own.
 
@@ -54,6 +68,7 @@ class Child:
 
     def __init__(self, module: str, request: bytes, folder: Path) -> None:
         self.exit_code = 0
+        self.usage = Usage()
         self.stopping = False
         self._harder: list[tuple[float, signal.Signals]] = []
         self._messages: queue.Queue[Message] = queue.Queue(maxsize=1000)
@@ -82,7 +97,7 @@ class Child:
     ) -> None:
         self._closed.set()
         self._kill_group()
-        self._process.wait()
+        self._exited.wait()
         with contextlib.suppress(OSError):
             _pipe(self._process.stdin).close()
         for thread in self._threads:
@@ -164,7 +179,7 @@ class Child:
     # The three threads
 
     def _wait(self) -> None:
-        self.exit_code = self._process.wait()
+        self.exit_code, self.usage = _reap(self._process)
         self._exited.set()
         self._kill_group()
 
@@ -214,6 +229,17 @@ def _spawn(module: str, folder: Path) -> subprocess.Popen[bytes]:
         start_new_session=POSIX,
         creationflags=new_group,
     )
+
+
+def _reap(process: subprocess.Popen[bytes]) -> tuple[int, Usage]:
+    """Wait for the end of a process; its exit code, and what it has used."""
+    if not hasattr(os, "wait4"):
+        return process.wait(), Usage()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    resident = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
+    seconds = round(used.ru_utime + used.ru_stime, 3)
+    return process.returncode, Usage(seconds, resident // 2**20)
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -135,6 +135,8 @@ class _Seen:
             exit_code=child.exit_code,
             seconds=seconds,
             folder=str(request.run_folder),
+            processor_seconds=child.usage.processor_seconds,
+            memory_mb=child.usage.memory_mb,
         )
 
     def _outcome(self, child: Child) -> Outcome:

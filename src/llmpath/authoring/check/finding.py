@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-# In the order in which they are told.
-Proof = Literal["files"]
+from llmpath.course.problems import Problem
+
+# In the order in which they are run and told.
+ProofName = Literal[
+    "files",
+    "lesson",
+    "quiz",
+    "coverage",
+    "description",
+    "starter",
+    "answers",
+    "solution",
+    "limits",
+    "misconceptions",
+    "accepted",
+    "hostile",
+    "secrecy",
+    "experiment",
+    "mutants",
+    "upgrade",
+]
 
 
 class _Frozen(BaseModel):
@@ -18,7 +37,7 @@ class Finding(_Frozen):
     """One thing to mend in a course.
 
     Attributes:
-        proof: what was being proven.
+        proof: what was being proven; the runner fills this and `subject` in.
         subject: the id of the step or lab; "" for the course as a whole.
         path: the file, relative to the course's root, with forward slashes.
         line: counted from 1; 0 where the finding is about the file as a whole.
@@ -28,7 +47,7 @@ class Finding(_Frozen):
         excerpt: lines that show it, such as the difference that a mutant makes.
     """
 
-    proof: Proof
+    proof: ProofName = "files"
     subject: str = ""
     path: str
     line: int = 0
@@ -37,11 +56,58 @@ class Finding(_Frozen):
     mend: str = ""
     excerpt: str = ""
 
+    @classmethod
+    def of(cls, problem: Problem, excerpt: str = "") -> Self:
+        """The finding that a problem of a course file is."""
+        return cls(
+            path=problem.path,
+            line=problem.line,
+            column=problem.column,
+            message=problem.message,
+            mend=problem.mend,
+            excerpt=excerpt,
+        )
+
     @property
     def place(self) -> str:
         """The place as editors and compilers write it: `path:line:column`."""
-        numbers = [str(number) for number in (self.line, self.column) if number]
-        return ":".join([self.path, *numbers])
+        return self.problem.place
+
+    @property
+    def problem(self) -> Problem:
+        """The finding without what it belongs to."""
+        return Problem(self.path, self.line, self.column, self.message, self.mend)
+
+
+class Measure(_Frozen):
+    """Something that a proof measured, whether or not it is as it should be.
+
+    Attributes:
+        name: what it is, such as `killed` or `seconds of weights-match-torch`.
+        limit: the most (for `killed`, the least) that it may be; None where there is none.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    limit: float | None = None
+
+
+class Proved(_Frozen):
+    """One proof of one step or lab, or of the course.
+
+    Attributes:
+        found: how many things it found to mend.
+        seconds: how long it took.
+        cached: whether it was proven before, and nothing that it rests on has changed.
+    """
+
+    proof: ProofName
+    subject: str
+    found: int = 0
+    measures: tuple[Measure, ...] = ()
+    seconds: float = 0.0
+    cached: bool = False
 
 
 class Verdict(_Frozen):
@@ -49,13 +115,12 @@ class Verdict(_Frozen):
 
     Attributes:
         course: the course's folder.
+        sound: whether there is nothing to mend.
         findings: everything to mend, in the order of proofs and places.
+        proofs: every proof that was run.
     """
 
     course: str
+    sound: bool
     findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is to be mended."""
-        return not self.findings
+    proofs: tuple[Proved, ...] = ()

@@ -1,0 +1,41 @@
+"""The solution needs but a part of what its checks may use, so that learners have room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmpath.authoring.check.bench import Answer, Bench
+from llmpath.authoring.check.finding import Finding, Measure
+from llmpath.authoring.check.subject import LabSubject
+from llmpath.course.models import Check
+
+SEEDS = (0, 1, 2)
+SHARE = 1 / 3
+
+
+def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
+    """A measure of each check, and a finding where it is over a third of the limit."""
+    seeds = SEEDS[:1] if bench.quick else SEEDS
+    reports = bench.grade(
+        subject.lab, [Answer("the solution", subject.solution, seed) for seed in seeds]
+    )
+    for index, check in enumerate(subject.lab.checks):
+        # A busy machine only ever adds time, so the least is the truest.
+        seconds = min(report.checks[index].seconds for report in reports)
+        limit = check.seconds or subject.lab.limits.check_seconds
+        yield Measure(name=f"seconds of {check.id}", value=seconds, unit="s", limit=limit)
+        if seconds > limit * SHARE:
+            yield _slow(subject, index, check, seconds, limit)
+    whole = min(sum(check.seconds for check in report.checks) for report in reports)
+    limit = subject.lab.limits.seconds
+    yield Measure(name="seconds of all checks", value=whole, unit="s", limit=limit)
+    if whole > limit * SHARE:
+        message = f"All checks together take {whole:.1f} s, over a third of the {limit:g} s."
+        mend = "Let them do less, or raise the limit."
+        yield Finding.of(subject.at(("limits", "seconds"), message, mend))
+
+
+def _slow(subject: LabSubject, index: int, check: Check, seconds: float, limit: float) -> Finding:
+    message = f"`{check.id}` takes {seconds:.2f} s, over a third of the {limit:g} s that it may."
+    mend = "Let it do less, or give it more `seconds`."
+    return Finding.of(subject.at(("checks", index, "id"), message, mend))
