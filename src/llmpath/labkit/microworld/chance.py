@@ -7,7 +7,6 @@ that are needed are written here on top of it.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from typing import TypeVar
@@ -61,8 +60,3 @@ class Chance:
             other = place + int(self.random() * (len(mixed) - place))
             mixed[place], mixed[other] = mixed[other], mixed[place]
         return mixed[:k]
-
-    def normal(self) -> float:
-        """A standard normal number (Box and Muller, 1958)."""
-        radius = math.sqrt(-2.0 * math.log(1.0 - self.random()))
-        return radius * math.cos(2.0 * math.pi * self.random())

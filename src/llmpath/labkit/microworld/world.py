@@ -145,12 +145,14 @@ class World:
         Args:
             documents: where given, the floor of exactly these, which is what a model's loss
                 on the same documents is best compared with: what they happened to draw is
-                the same on both sides.
+                the same on both sides. Without, of 10,000 that are drawn for it once.
         """
-        if documents is None:
-            chance = Chance("floor", self.seed)
-            documents = [self.grammar.draw(chance) for _ in range(_FLOOR_DOCUMENTS)]
-        return Floor(documents)
+        return Floor(self._sample if documents is None else documents)
+
+    @cached_property
+    def _sample(self) -> list[Document]:
+        chance = Chance("floor", self.seed)
+        return [self.grammar.draw(chance) for _ in range(_FLOOR_DOCUMENTS)]
 
 
 def _check(people: int, values: int, weights: Mapping[str, int], bias: Mapping[str, int]) -> None:
