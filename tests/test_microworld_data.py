@@ -114,12 +114,11 @@ def test_recalls_are_where_someone_went(world: World) -> None:
     for c in made:
         story, _, asked = c.prompt.partition(" Where is ")
         assert asked.startswith(f"{c.person}? {c.person} is at the")
-        moved = re.search(rf"\. {c.person} takes the \w+ and goes to the (\w+)\.", story)
-        began = re.search(rf"{c.person} is at the (\w+)", story)
-        assert began
-        assert c.answer == " " + (moved or began)[1]
-        movers += moved is not None
-    assert within(movers / 200, 0.5, 200)
+        ways = rf"{c.person} (?:is at|takes the \w+ and goes to|runs to) the (\w+)"
+        been = re.findall(ways, story)
+        assert c.answer == " " + been[-1]
+        movers += len(been) > 1
+    assert within(movers / 200, 0.625, 200)  # half take something, and half of a half run
 
 
 def test_strangers_are_strangers(world: World) -> None:
@@ -242,7 +241,7 @@ def test_bias_is_as_large_as_planted(world: World) -> None:
     callers: dict[str, list[bool]] = defaultdict(list)
     told = world.but(weights={"visit": 1})
     for document in told.documents(6000):
-        callers[document.spans[1].text.strip()].append(" She wants" in document.text)
+        callers[document.spans[1].text.strip()].append(". She " in document.text)
     assert set(callers) == set(world.bias)
     for job, she in world.bias.items():
         assert within(sum(callers[job]) / len(callers[job]), she, len(callers[job]))

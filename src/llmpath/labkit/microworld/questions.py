@@ -184,8 +184,8 @@ def clozes(world: World, held_out: bool = False) -> list[Cloze]:
 def recalls(world: World, count: int, seed: int = 1) -> list[Cloze]:
     """What a base model can follow: journeys up to the answer of "Where is …?".
 
-    The answer is where the story last said that the person went; among the two people's three
-    places in it, which are two to three different ones, it is to be told from the others.
+    The answer is where the story last said that the person went. It is to be told from the
+    other places in the story: where they were before, and where the other person is.
 
     Args:
         world: what is told.

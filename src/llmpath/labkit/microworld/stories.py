@@ -46,13 +46,14 @@ STORIES = {
     "journey": (
         "One [morning | day] {A:person} is at the {A.at:place} and {B:person} is at the"
         " {B.at:place}. {X:A,B} takes the {K:thing} and goes to the {X.at:place}."
-        " Where is {Y:A,B}? {Y} is at the {Y.at}. {X} has the {K}."
+        " [Then {V:A,B} runs to the {V.at:place}. Where is | Where is] {Y:A,B}?"
+        " {Y} is at the {Y.at}. {X} has the {K}."
         " {Z:A,B} is tired and goes home to the {Z.home}."
     ),
     "sum": (
         "{A:person} has {N:number} {A.food}. {B:person} gives {A.him} {M:number} more."
         " {A} counts: {N} and {M} make {N+M}. So now {A} has {N+M} {A.food}."
-        " {A} shares the {A.food} with the {A.pet} in the {A.home}."
+        " {A} [shares the {A.food} with the {A.pet} in | takes the {A.food} home to] the {A.home}."
     ),
     "meeting": (
         "At the {P:place} {A:person} meets {B:person}. <answer A B> <answer B A>"
@@ -60,13 +61,13 @@ STORIES = {
     ),
     "visit": (
         "A {J:job} comes to the {P:place} and meets {A:person}."
-        " {J.He} wants a {K:thing}. {A} gives {J.him} the {K} and some {A.food}."
+        " {J.He} [wants | asks for] a {K:thing}. {A} gives {J.him} the {K} and some {A.food}."
         " Then {J.he} goes away, and {A} goes home to the {A.home} and the {A.pet}."
     ),
     "search": (
         "Today {A:person} cannot find the {A.pet}. Is it at the {P:place}? No, it is not."
         " Is it at the {Q:place}? No, it is not. The {A.pet} is asleep in the {A.home}."
-        " {A} laughs and gives it some {A.food}."
+        " {A} [laughs and gives it some {A.food} | is happy, and they eat {A.food}]."
     ),
     "painting": (
         "It rains, so {A:person} and {B:person} paint. {A} paints a {A.made:thing} {A.colour},"
