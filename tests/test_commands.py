@@ -191,7 +191,7 @@ def test_init_never_overwrites(learner: Learner) -> None:
         (["nxt"], "Did you mean 'next'?"),
         (["grade", "adding", "--seed", "-1"], "--seed"),
         (["lab", "run", "adding", "--device", "tpu"], "auto, cpu, cuda, mps"),
-        (["--course", "nowhere", "list"], "There is no folder"),
+        (["--course", "nowhere", "list"], "There is no course 'nowhere'"),
         (["--workspace", "nowhere", "list"], "is not an llmpath workspace"),
         (["progress", "import", "nothing"], "There is no file"),
         (["progress", "undo"], "There is nothing to undo"),

@@ -71,8 +71,8 @@ def main(
         typer.Option("--workspace", "-w", help="Your llmpath folder, if you are not in it."),
     ] = None,
     course: Annotated[
-        Path | None,
-        typer.Option("--course", help="Another course: a folder with curriculum/ and labs/."),
+        str | None,
+        typer.Option("--course", help="Another course: its folder, or its name if installed."),
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error of llmpath's own.")
@@ -85,7 +85,7 @@ def main(
 
     Begin with [bold]llmpath init[/] in an empty folder, then type [bold]llmpath next[/].
     """
-    context.obj = State(workspace=workspace, course_root=course, debug=debug)
+    context.obj = State(workspace=workspace, named=course, debug=debug)
 
 
 def run(arguments: list[str] | None = None) -> None:

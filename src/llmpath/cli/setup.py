@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +15,29 @@ import typer
 if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
+    from llmpath.course.origins import Origin
     from llmpath.workspace import Created
 
 
 Folder = Annotated[Path, typer.Argument(help="The folder; made if it does not exist.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Trust the author of the course; do not ask, for scripts.")
+]
 
 
-def init(context: typer.Context, folder: Folder = Path()) -> None:
+def init(
+    context: typer.Context,
+    folder: Folder = Path(),
+    course: Annotated[
+        str | None,
+        typer.Option(
+            "--course",
+            metavar="PATH|URL|NAME",
+            help="Another course: its folder, its git URL, or its name if it is installed.",
+        ),
+    ] = None,
+    trust: Trust = False,
+) -> None:
     """Make a workspace: a folder with one starter file for each lab. Overwrites nothing.
 
     Example: [bold]llmpath init my-llmpath[/]
@@ -28,11 +45,14 @@ def init(context: typer.Context, folder: Folder = Path()) -> None:
     from llmpath.ui import setup as view
 
     state: State = context.obj
-    made = _create(state, folder)
+    state.named = course or state.named
+    made = _create(state, folder, trust)
     state.console.print(view.created(made, _change_to(folder), state.console))
 
 
-def start(context: typer.Context, folder: Folder = Path("my-llmpath")) -> None:
+def start(
+    context: typer.Context, folder: Folder = Path("my-llmpath"), trust: Trust = False
+) -> None:
     """Make a workspace and show the whole loop once: lesson, experiment, grading.
 
     The experiment and the grading run on the course's own solution of the first lab.
@@ -43,7 +63,7 @@ def start(context: typer.Context, folder: Folder = Path("my-llmpath")) -> None:
     from llmpath.ui import setup as view
 
     state: State = context.obj
-    made = _create(state, folder)
+    made = _create(state, folder, trust)
     state.console.print(view.created(made, "", state.console))
     first = state.plan.states[0]
     state.console.print(view.heading("The first lesson", "llmpath next"))
@@ -76,7 +96,7 @@ def doctor(
     raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
 
 
-def _create(state: State, folder: Path) -> Created:
+def _create(state: State, folder: Path, trust: bool) -> Created:
     from llmpath.errors import LlmpathError
     from llmpath.workspace import create, find
 
@@ -84,10 +104,43 @@ def _create(state: State, folder: Path) -> Created:
         # A workspace that is there already remembers its course.
         with contextlib.suppress(LlmpathError):
             state.here = find(explicit=folder)
-    named = state.course.root if state.course_root is not None else None
-    made = create(folder, state.course, named)
+    if state.named is None:
+        made = create(folder, state.course)
+    else:
+        named = _named(state, state.named, trust)
+        made = create(folder, state.course, state.course_folder, named)
     state.here = made.workspace
     return made
+
+
+def _named(state: State, name: str, trust: bool) -> Origin:
+    """The course that was named, on this machine and trusted."""
+    from llmpath.course.locate import bundled
+    from llmpath.course.origins import Kind, folder_of, origin
+    from llmpath.ui.theme import make_console
+
+    named = origin(name)
+    if not trust and not (named.kind is Kind.FOLDER and folder_of(named) == bundled()):
+        _ask_for_trust(state, named)
+    with make_console(stderr=True).status(f"Getting {name} …"):
+        state.course_folder = folder_of(named, fetch=True)
+    return named
+
+
+def _ask_for_trust(state: State, named: Origin) -> None:
+    """Ask whether the code of a course may run here; no answer is a no."""
+    from llmpath.errors import LlmpathError
+    from llmpath.ui import setup as view
+
+    if not sys.stdin.isatty():
+        raise LlmpathError(
+            f"{view.danger(named)} Nobody is there to be asked, so nothing was made.",
+            "Add --trust if you trust whoever wrote it.",
+        )
+    state.console.print(view.danger(named))
+    if not typer.confirm("Do you trust whoever wrote it?", default=False):
+        typer.echo("Nothing was made.")
+        raise typer.Exit(1)
 
 
 def _loop(state: State, lab: Lab) -> None:
@@ -122,8 +175,6 @@ def _change_to(folder: Path) -> str:
 
 def _activation() -> str:
     """The command that puts `llmpath` on the PATH, if it is not there; "" if it is."""
-    import sys
-
     if shutil.which("llmpath") is not None or sys.prefix == sys.base_prefix:
         return ""
     scripts = Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")

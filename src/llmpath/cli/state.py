@@ -25,12 +25,12 @@ class State:
 
     Attributes:
         workspace: the folder named by --workspace.
-        course_root: the folder named by --course.
+        named: what --course named: a folder, or an installed course.
         debug: whether tracebacks are wanted.
     """
 
     workspace: Path | None = None
-    course_root: Path | None = None
+    named: str | None = None
     debug: bool = False
 
     @cached_property
@@ -47,19 +47,30 @@ class State:
 
         return find(explicit=self.workspace)
 
+    @property
+    def remembered(self) -> bool:
+        """Whether the course is the one that the workspace remembers."""
+        from llmpath.course.locate import VARIABLE
+
+        return self.named is None and not os.environ.get(VARIABLE)
+
     @cached_property
     def course_folder(self) -> Path:
         """Where the course is: named, in the environment, remembered by the workspace, bundled."""
         from llmpath.course.locate import VARIABLE, locate
+        from llmpath.course.origins import folder_of, origin
 
-        named = self.course_root
-        if named is None and not os.environ.get(VARIABLE):
-            try:
-                named = self.here.course_root
-            except LlmpathError:
-                if self.workspace is not None:
-                    raise
-        return locate(named)
+        if self.named is not None:
+            return folder_of(origin(self.named))
+        if os.environ.get(VARIABLE):
+            return locate()
+        try:
+            here = self.here
+        except LlmpathError:
+            if self.workspace is not None:
+                raise
+            return locate()
+        return locate(here.course_root) if here.origin is None else folder_of(here.origin)
 
     @cached_property
     def course(self) -> Course:
@@ -71,10 +82,10 @@ class State:
     @cached_property
     def authored_folder(self) -> Path:
         """The course that an author works on: named, around the current folder, or a learner's."""
-        from llmpath.course.locate import VARIABLE, around
+        from llmpath.course.locate import around
 
-        named = self.course_root is not None or os.environ.get(VARIABLE)
-        return (None if named else around(Path())) or self.course_folder
+        found = around(Path()) if self.remembered else None
+        return found or self.course_folder
 
     @cached_property
     def authored(self) -> Course:

@@ -25,16 +25,20 @@ def locate(explicit: Path | None = None) -> Path:
         return _named(explicit, "--course")
     if variable := os.environ.get(VARIABLE, "").strip():
         return _named(Path(variable), VARIABLE)
+    if (found := bundled()) is not None:
+        return found
     packaged = PACKAGE / "_course"
-    candidates = [packaged, *PACKAGE.parents]
-    for folder in candidates:
-        if is_course(folder):
-            return folder
     raise LlmpathError(
         f"No course was found. These places were tried: {packaged} and the folders above "
         f"{PACKAGE}.",
         f"Name the folder that holds curriculum/ and labs/ with --course PATH or {VARIABLE}.",
     )
+
+
+def bundled() -> Path | None:
+    """The course that comes with this llmpath: in its package, or in the checkout around it."""
+    candidates = [PACKAGE / "_course", *PACKAGE.parents]
+    return next((folder for folder in candidates if is_course(folder)), None)
 
 
 def around(folder: Path) -> Path | None:

@@ -10,6 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from llmpath.course.origins import Kind, Origin
 from llmpath.ui.theme import symbols
 from llmpath.workspace import Created
 
@@ -28,6 +29,19 @@ class Finding(Protocol):
 
     @property
     def mend(self) -> str: ...  # noqa: D102
+
+
+def danger(named: Origin) -> str:
+    """What taking somebody's course means."""
+    what = {
+        Kind.FOLDER: f"The course in {named.name}",
+        Kind.GIT: f"The course at {named.name}",
+        Kind.PACKAGE: f"The installed course {named.name} {named.version}",
+    }[named.kind]
+    return (
+        f"{what} is made of programs as well as texts: its checks and experiments run on this "
+        "machine with your rights. Only the code that you write yourself is confined."
+    )
 
 
 def created(made: Created, change_to: str, console: Console) -> Group:

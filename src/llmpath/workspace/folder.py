@@ -20,6 +20,7 @@ from typing import Any
 
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
+from llmpath.course.origins import Kind, Origin
 from llmpath.errors import LlmpathError
 from llmpath.workspace import events, files
 from llmpath.workspace.events import Event
@@ -41,6 +42,7 @@ class Workspace:
         root: the folder, absolute.
         id: 32 hexadecimal digits that tell its events from those of other workspaces.
         course_root: where the course is, if it was named when the workspace was made.
+        origin: where the course came from, if that is git or an installed package.
         course_version: the version of the course to which its files were last brought.
     """
 
@@ -48,6 +50,7 @@ class Workspace:
     id: str
     course_root: Path | None
     course_version: str
+    origin: Origin | None = None
 
     @property
     def state(self) -> Path:
@@ -141,13 +144,16 @@ class Created:
     new_log: bool
 
 
-def create(root: Path, course: Course, course_root: Path | None = None) -> Created:
+def create(
+    root: Path, course: Course, course_root: Path | None = None, origin: Origin | None = None
+) -> Created:
     """Make a workspace in a folder, or add to one what is missing; no file is ever overwritten.
 
     Args:
         root: an empty folder, one with other files, a workspace, or a name that is free.
         course: the course whose labs get a starter file each.
         course_root: where the course is, to be remembered, if it was named by the learner.
+        origin: where a course that was named came from.
 
     Raises:
         LlmpathError: `root` is no folder, lies inside another workspace, cannot be
@@ -158,7 +164,7 @@ def create(root: Path, course: Course, course_root: Path | None = None) -> Creat
     starters = {lab_file(root, course, lab): lab for lab in labs_of(course)}
     for path in starters:
         _require_folder(path.parent)
-    workspace = _settled(root, existing, course, course_root)
+    workspace = _settled(root, existing, course, course_root, origin)
     _make_folder(workspace.state)
     new_log = workspace.log.create()
     if not new_log:
@@ -223,14 +229,21 @@ def labs_of(course: Course) -> tuple[Lab, ...]:
 
 
 def _settled(
-    root: Path, existing: Workspace | None, course: Course, course_root: Path | None
+    root: Path,
+    existing: Workspace | None,
+    course: Course,
+    course_root: Path | None,
+    origin: Origin | None,
 ) -> Workspace:
     """The workspace as it will be described from now on."""
     named = None if course_root is None else _absolute(course_root)
+    kept = None if origin is None or origin.kind is Kind.FOLDER else replace(origin, version="")
     if existing is None:
-        return Workspace(root, os.urandom(16).hex(), named, course.version)
+        return Workspace(root, os.urandom(16).hex(), named, course.version, kept)
+    if named is None:
+        return existing
     # Its files are still those of the version that it knows; `upgrade` brings them along.
-    return replace(existing, course_root=named or existing.course_root)
+    return replace(existing, course_root=named, origin=kept)
 
 
 def keep_settings(workspace: Workspace) -> None:
@@ -316,16 +329,27 @@ def _parsed(root: Path, data: dict[str, Any]) -> Workspace:
         raise ValueError("'course_root' is neither a path nor null")
     if not isinstance(version, str):
         raise ValueError("'course_version' is not a text")
-    return Workspace(root, id_, None if course_root is None else Path(course_root), version)
+    named = None if course_root is None else Path(course_root)
+    return Workspace(root, id_, named, version, _origin(data.get("origin")))
+
+
+def _origin(data: Any) -> Origin | None:
+    if data is None:
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+        raise ValueError("'origin' is neither null nor a kind with a name")
+    return Origin(Kind(data["kind"]), data["name"])
 
 
 def _settings_text(workspace: Workspace) -> bytes:
-    data = {
+    data: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "id": workspace.id,
         "course_root": None if workspace.course_root is None else str(workspace.course_root),
         "course_version": workspace.course_version,
     }
+    if workspace.origin is not None:
+        data["origin"] = {"kind": str(workspace.origin.kind), "name": workspace.origin.name}
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
 
 
