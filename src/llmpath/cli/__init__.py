@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmpath.cli import author, grading, labs, learning, models, progress, setup
+from llmpath.cli import author, data, grading, labs, learning, models, progress, setup
 from llmpath.cli.state import State
 from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
@@ -43,6 +43,7 @@ for command, name in (
 ):
     app.command(name)(command)
 app.add_typer(labs.app, name="lab")
+app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(progress.app, name="progress")
 app.add_typer(author.app, name="author")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llmpath.cli.state import State
 from llmpath.errors import LlmpathError
+
+# Names of data that mean the same wherever they are typed, also beside a file that is called so.
+GENERATED = ("microworld", "python", "python-docs")
 
 
 def _labs(incomplete: str) -> list[tuple[str, str]]:
@@ -26,6 +30,20 @@ def _steps(incomplete: str) -> list[tuple[str, str]]:
     except LlmpathError:
         return []
     return [(step.id, step.title) for step in steps if step.id.startswith(incomplete)]
+
+
+def from_here(data: str) -> str:
+    """A name of data in which the path of a file that is there is absolute.
+
+    Whoever reads it works in another folder than the one in which it was typed. What follows a
+    `#` names a column.
+    """
+    path, sign, column = data.partition("#")
+    for name, rest in ((data, ""), (path, sign + column)):
+        place = Path(name).expanduser()
+        if name not in GENERATED and place.exists():
+            return f"{place.absolute()}{rest}"
+    return data
 
 
 LabName = Annotated[
