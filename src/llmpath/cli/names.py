@@ -10,9 +10,6 @@ import typer
 from llmpath.cli.state import State
 from llmpath.errors import LlmpathError
 
-# Names of data that mean the same wherever they are typed, also beside a file that is called so.
-GENERATED = ("microworld", "python", "python-docs")
-
 
 def _labs(incomplete: str) -> list[tuple[str, str]]:
     """The labs whose id begins so, with their titles."""
@@ -38,10 +35,12 @@ def from_here(data: str) -> str:
     Whoever reads it works in another folder than the one in which it was typed. What follows a
     `#` names a column.
     """
+    from llmpath.running.request import NAMED_DATA
+
     path, sign, column = data.partition("#")
     for name, rest in ((data, ""), (path, sign + column)):
         place = Path(name).expanduser()
-        if name not in GENERATED and place.exists():
+        if data not in NAMED_DATA and place.exists():
             return f"{place.absolute()}{rest}"
     return data
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmpath.cli.names import LabName
+from llmpath.cli.names import LabName, from_here
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -145,18 +144,7 @@ def variant_of(scale: str, data: str, seed: int) -> Variant:
 
     if scale not in SCALES:
         raise LlmpathError(f"--scale {scale} is not known.", f"Say one of {', '.join(SCALES)}.")
-    return Variant(scale, _absolute(data), seed)
-
-
-def _absolute(data: str) -> str:
-    """Data as it can be found from any folder; a path may have a column after a `#`."""
-    from llmpath.running.request import NAMED_DATA
-
-    path, mark, column = data.partition("#")
-    found = Path(path).expanduser()
-    if data in NAMED_DATA or not found.exists():
-        return data
-    return f"{found.absolute()}{mark}{column}"
+    return Variant(scale, from_here(data), seed)
 
 
 def runs(

@@ -81,7 +81,8 @@ def _truths(corpus: data.Corpus) -> dict[str, Any]:
 
 
 def _collections() -> list[dict[str, str]]:
-    return [{"name": each.name, "about": each.summary} for each in COLLECTIONS.values()]
+    others = (each for each in COLLECTIONS.values() if each.name != "documents")
+    return [{"name": each.name, "about": each.summary} for each in others]
 
 
 def _collection(name: str, samples: int, world: World) -> dict[str, Any]:

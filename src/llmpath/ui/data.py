@@ -70,7 +70,10 @@ def _samples(samples: list[dict[str, Any]]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for count, sample in enumerate(samples, 1):
         bits = "" if sample["bits"] is None else f", {sample['bits']:.1f} bits"
-        parts += [_heading(f"Document {count}{bits}"), Padding(_sample(sample), (0, 0, 0, 2))]
+        parts += [
+            _heading(f"Document {count}{bits}"),
+            Padding(_sample(sample), (0, 0, 0, 2), expand=False),
+        ]
     if any(sample["spans"] for sample in samples):
         parts.append(
             Text.assemble(
@@ -121,6 +124,6 @@ def _row(row: Mapping[str, Any]) -> Table:
     table.add_column(no_wrap=True, style="label")
     table.add_column()
     for name, value in row.items():
-        shown = clean(str(value))
+        shown = number(value) if isinstance(value, float) else clean(str(value))
         table.add_row(name, Text(shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"))
     return table

@@ -50,7 +50,7 @@ def _open(name: str, seed: int) -> Corpus:
     if name in standard_library.NAMES:
         return standard_library.corpus(name)
     path, column = files.address(name)
-    if Path(path).exists():
+    if path and Path(path).exists():
         return files.corpus(path, column)
     if hub.NAME.fullmatch(name):
         return hub.corpus(name)
