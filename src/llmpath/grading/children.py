@@ -3,6 +3,9 @@
 On Linux both are forked from a `forkserver` that has torch loaded. Elsewhere, where
 forking a process that has loaded system frameworks is not safe (macOS) or does not
 exist (Windows), they are fresh interpreters; the rest of the grader sees no difference.
+
+This module imports little, so that a server can be started, and import what it always needs,
+while its parent is still finding out what to grade.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 StartMethod = Literal["fork", "fresh"]
+Role = Literal["judge", "worker"]
+MAX_REQUEST = 1 << 16  # bytes of one request to the fork server
 
 # What children inherit of the environment: where programs and libraries are, the
 # language, and which devices there are. Not: Python's own settings, tokens, keys.
@@ -70,8 +76,16 @@ class Child(Protocol):
 class Nursery(Protocol):
     """Starts children, and ends them all when it is closed."""
 
+    def load(self, modules: Mapping[Role, Sequence[str]]) -> None:
+        """Have each role's modules imported before its children begin.
+
+        Args:
+            modules: names of modules, each alone or as `module:name`, which also looks the
+                name up, so that a package that loads its parts when asked for loads this one.
+        """
+
     def start(
-        self, role: str, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
+        self, role: Role, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
     ) -> Child:
         """Start `role` with its three standard descriptors; the caller still closes its own."""
 
@@ -79,11 +93,9 @@ class Nursery(Protocol):
         """End everything that was started."""
 
 
-def nursery(preload: tuple[str, ...], method: StartMethod | None = None) -> Nursery:
+def nursery(method: StartMethod | None = None) -> Nursery:
     """A nursery of the kind that suits this machine, unless a kind is asked for."""
-    if (method or default_method()) == "fork":
-        return _ForkServer(preload)
-    return _Fresh(preload)
+    return _ForkServer() if (method or default_method()) == "fork" else _Fresh()
 
 
 def environment() -> dict[str, str]:
@@ -98,47 +110,67 @@ def environment() -> dict[str, str]:
 class _ForkServer:
     """Children forked from one server process."""
 
-    def __init__(self, preload: tuple[str, ...]) -> None:
-        ours, theirs = socket.socketpair()
+    def __init__(self) -> None:
+        # Packets keep their bounds, so that each request is received as it was sent.
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [*_PYTHON, "llmpath.grading.forkserver", *preload],
+                [*_PYTHON, "llmpath.grading.forkserver"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=environment(),
                 start_new_session=True,
             )
-        self._control = ours
-        self._answers = ours.makefile("rb")
+        self._living: set[int] = set()
+
+    def load(self, modules: Mapping[Role, Sequence[str]]) -> None:
+        # One process for both: what one role needs costs the other one nothing. No answer is
+        # waited for: what is asked for next waits its turn.
+        self._send({"load": sorted({name for names in modules.values() for name in names})})
 
     def start(
-        self, role: str, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
+        self, role: Role, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
     ) -> Child:
         message = {"role": role, "config": config, "folder": str(folder)}
-        return _Forked(self, int(self.ask(message, descriptors)["pid"]))
+        pid = int(self._ask(message, descriptors)["pid"])
+        self._living.add(pid)
+        return _Forked(self, pid)
 
-    def ask(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
+    def end(self, pid: int) -> int:
+        """Kill a child with its process group; its exit code."""
+        code = int(self._ask({"reap": pid})["code"])
+        self._living.discard(pid)
+        return code
+
+    def _ask(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
         """Send one request to the server and wait for its answer."""
-        data = json.dumps(message).encode() + b"\n"
+        self._send(message, descriptors)
         try:
-            sent = socket.send_fds(self._control, [data], list(descriptors))
-            self._control.sendall(data[sent:])
-            answer = self._answers.readline()
+            answer = self._control.recv(MAX_REQUEST)
         except OSError:
             answer = b""
         if not answer:
-            raise ChildrenError(f"the grading server ended (exit code {self._process.poll()})")
+            raise self._gone()
         return dict(json.loads(answer))
 
+    def _send(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], list(descriptors))
+        except OSError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> ChildrenError:
+        return ChildrenError(f"the grading server ended (exit code {self._process.poll()})")
+
     def close(self) -> None:
-        self._answers.close()
         self._control.close()
-        with contextlib.suppress(ProcessLookupError):
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if not self._living:
+            self._process.kill()  # it may be in the midst of an import, and nothing is lost
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 class _Forked:
@@ -153,23 +185,27 @@ class _Forked:
     def end(self) -> int | None:
         if not self._ended:
             self._ended = True
-            self._code = int(self._server.ask({"reap": self.pid})["code"])
+            self._code = self._server.end(self.pid)
         return self._code
 
 
 class _Fresh:
     """Children that are interpreters of their own."""
 
-    def __init__(self, preload: tuple[str, ...]) -> None:
-        self._preload = preload
+    def __init__(self) -> None:
+        self._modules: dict[Role, tuple[str, ...]] = {"judge": (), "worker": ()}
         self._children: list[_Interpreter] = []
 
+    def load(self, modules: Mapping[Role, Sequence[str]]) -> None:
+        for role, names in modules.items():
+            self._modules[role] = tuple(dict.fromkeys((*self._modules[role], *names)))
+
     def start(
-        self, role: str, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
+        self, role: Role, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
     ) -> Child:
         stdin, stdout, stderr = descriptors
         process = subprocess.Popen(
-            [*_PYTHON, "llmpath.grading.fresh", role, json.dumps(config), *self._preload],
+            [*_PYTHON, "llmpath.grading.fresh", role, json.dumps(config), *self._modules[role]],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -2,8 +2,8 @@
 
 Importing torch and pytest takes seconds, forking takes milliseconds. The server runs no
 learner code and no tensor operation itself (so that no thread is lost in a fork); it
-reads one request a line from the socket that is its stdin, and answers each with a line.
-When its parent goes away, so do it and everything that it has started.
+reads one request a packet from the socket that is its stdin. When its parent goes away, so
+do it and everything that it has started.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from typing import Any
 
 import psutil
 
-from llmpath.grading import sandbox
+from llmpath.grading import imports, sandbox
+from llmpath.grading.children import MAX_REQUEST
 
 CHILD_DESCRIPTORS = 3
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(preload: list[str]) -> None:
-    """Import `preload`, then serve until the socket closes."""
+def main() -> None:
+    """Load what every grading needs, then serve until the socket closes."""
     control = socket.socket(fileno=os.dup(0))
-    for name in ("llmpath.grading.judge", "llmpath.grading.worker", *preload):
-        # A module that is missing is missed where it is used, with its own message.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+    imports.load(["llmpath.grading.worker", "llmpath.grading.judge"])
     sandbox.load()
-    gc.freeze()  # keeps the pages shared with the children from being copied
     _adopt_orphans()
     children: set[int] = set()
     try:
         while (request := _receive(control)) is not None:
             message, descriptors = request
-            answer = _fork(control, message, descriptors, children)
-            control.sendall(json.dumps(answer).encode() + b"\n")
+            if "load" in message:
+                imports.load(message["load"])
+            elif "reap" in message:
+                _answer(control, _reap(message["reap"], children))
+            else:
+                _answer(control, _fork(control, message, descriptors, children))
     finally:
         for child in children:
             _kill(child)
@@ -51,22 +52,27 @@ def main(preload: list[str]) -> None:
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, CHILD_DESCRIPTORS)
-    while data and not data.endswith(b"\n"):
-        data += control.recv(1 << 16)
+    data, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, CHILD_DESCRIPTORS)
     return (json.loads(data), list(descriptors)) if data else None
+
+
+def _answer(control: socket.socket, answer: dict[str, Any]) -> None:
+    control.send(json.dumps(answer).encode())
+
+
+def _reap(child: int, children: set[int]) -> dict[str, Any]:
+    """Kill a child and what it has left behind; its exit code."""
+    _kill(child)
+    children.discard(child)
+    _, status = os.waitpid(child, 0)
+    _end_orphans(children)
+    return {"code": os.waitstatus_to_exitcode(status)}
 
 
 def _fork(
     control: socket.socket, message: dict[str, Any], descriptors: list[int], children: set[int]
 ) -> dict[str, Any]:
-    if "reap" in message:
-        child = message["reap"]
-        _kill(child)
-        children.discard(child)
-        _, status = os.waitpid(child, 0)
-        _end_orphans(children)
-        return {"code": os.waitstatus_to_exitcode(status)}
+    gc.freeze()  # keeps the pages shared with the children from being copied
     server = os.getpid()
     child = os.fork()
     if child == 0:
@@ -125,4 +131,4 @@ def _kill(child: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

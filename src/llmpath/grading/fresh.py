@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import sys
 
+from llmpath.grading.imports import load
 
-def main(role: str, config: str, preload: list[str]) -> None:
-    """Import `preload`, so that no check pays for it, then become `role`."""
-    for name in preload:
-        # A module that is missing is missed where it is used, with its own message.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+
+def main(role: str, config: str, modules: list[str]) -> None:
+    """Load `modules`, so that no check pays for them, then become `role`."""
+    load(modules)
     importlib.import_module(f"llmpath.grading.{role}").main(json.loads(config))
 
 

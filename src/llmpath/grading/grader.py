@@ -8,15 +8,13 @@ cost the points of the rest.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import math
 import secrets
 import signal
-import sys
-import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,11 +25,12 @@ from pydantic import ValidationError
 from llmpath.course.models import Check, Lab
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import ChildrenError, Nursery, StartMethod, nursery
+from llmpath.grading.imports import imports_of
 from llmpath.grading.mistakes import known_mistakes
 from llmpath.grading.report import CheckResult, Detail, GradeReport, Isolation
 from llmpath.grading.sandbox import REQUIRED
 from llmpath.grading.sentence import sentence
-from llmpath.grading.session import Output, Session, remove
+from llmpath.grading.session import Output, Session, Setting
 
 STARTING = 120.0  # seconds that two interpreters may take to start, on a very busy machine
 TICK = 0.05  # seconds between looks at the clock and at memory
@@ -73,15 +72,26 @@ class Graded:
 
 
 class Grader:
-    """Grades one lab, any number of times; a context that ends its processes on exit.
+    """Grades labs, any number of times; a context that ends its processes on exit.
 
     Args:
-        lab_folder: the lab's folder, whose imports are loaded once, before the first grading.
+        lab_folder: the folder of a lab whose imports are loaded at once, before they are needed.
         method: how children are started; None chooses what suits the machine.
+        started: a nursery that was started ahead, which is this grader's from now on.
     """
 
-    def __init__(self, lab_folder: Path, method: StartMethod | None = None) -> None:
-        self._nursery: Nursery = nursery(imports_of(lab_folder), method)
+    def __init__(
+        self,
+        lab_folder: Path | None = None,
+        method: StartMethod | None = None,
+        started: Nursery | None = None,
+    ) -> None:
+        self._nursery = started or nursery(method)
+        self._loaded: set[Path] = set()
+        self._ready: Session | None = None
+        self._cancelled = threading.Event()
+        if lab_folder is not None:
+            self._load(lab_folder)
 
     def __enter__(self) -> Grader:
         return self
@@ -92,25 +102,71 @@ class Grader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._forget()
         self._nursery.close()
 
-    def grade(self, request: GradeRequest) -> Graded:
+    def _load(self, lab_folder: Path) -> None:
+        if lab_folder not in self._loaded:
+            self._nursery.load(imports_of(lab_folder))
+            self._loaded.add(lab_folder)
+
+    def prepare(self, request: GradeRequest) -> None:
+        """Make ready for a grading like this one, whatever its file holds by then.
+
+        It costs two waiting processes, and saves the next `grade` their start.
+        """
+        try:
+            self._ready = self._session(_setting(request))
+        except (ChildrenError, OSError):
+            self._ready = None  # it is tried again, and told of, when it is needed
+
+    def _session(self, setting: Setting) -> Session:
+        """The session that was made ready, if it suits; else a new one."""
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            if ready.setting == setting:
+                return ready
+            ready.close()
+        return Session(self._nursery, setting)
+
+    def _forget(self) -> None:
+        if self._ready is not None:
+            self._ready.close()
+            self._ready = None
+
+    def grade(
+        self, request: GradeRequest, told: Callable[[CheckResult], None] | None = None
+    ) -> Graded:
         """Grade one file.
+
+        Args:
+            request: what to grade.
+            told: called with each verdict as it comes.
 
         Raises:
             LlmpathError: if the file cannot be read or no process can be started.
+            Cancelled: if `cancel` was called meanwhile.
         """
+        self._cancelled.clear()
         source = _read(request.file)
-        scratch = Path(tempfile.mkdtemp(prefix="llmpath-"))
+        thread = {lab: (path.name, _read(path)) for lab, path in request.thread.items()}
         try:
-            report = _Grading(self._nursery, request, source, scratch).run()
+            self._load(request.folder)
+            work = _Grading(self._session, request, source, thread, told, self._cancelled)
+            report = work.run()
         except ChildrenError as error:
             raise LlmpathError(
                 f"The grading could not be started: {error}.", "llmpath doctor may say why."
             ) from error
-        finally:
-            remove(scratch)
         return Graded(report, source)
+
+    def cancel(self) -> None:
+        """End the grading that another thread is at, if there is one, without a report."""
+        self._cancelled.set()
+
+
+class Cancelled(Exception):  # noqa: N818 - asked for, so no error
+    """The grading was ended, because no one waits for it any more."""
 
 
 def grade(request: GradeRequest, method: StartMethod | None = None) -> Graded:
@@ -120,20 +176,21 @@ def grade(request: GradeRequest, method: StartMethod | None = None) -> Graded:
         return grader.grade(request)
 
 
-def imports_of(lab_folder: Path) -> tuple[str, ...]:
-    """The top-level third-party modules that a lab's own files import anywhere."""
-    names: set[str] = set()
-    for name in ("lab.py", "checks.py"):
-        with contextlib.suppress(OSError, SyntaxError, ValueError):
-            for node in ast.walk(ast.parse((lab_folder / name).read_bytes())):
-                if isinstance(node, ast.Import):
-                    names.update(alias.name for alias in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    names.add(node.module)
-    third_party = {n for n in names if n.split(".")[0] not in sys.stdlib_module_names}
-    if any(name.split(".")[0] == "torch" for name in third_party):
-        third_party.add("safetensors.torch")
-    return tuple(sorted(name for name in third_party if name != "llmpath.labkit.thread"))
+def _setting(request: GradeRequest) -> Setting:
+    """What a session for this request has to be made ready for."""
+    checks = (request.folder / "checks.py").resolve()
+    try:
+        state = checks.stat().st_mtime_ns
+    except OSError:
+        state = 0  # the judge says what is the matter with it
+    return Setting(
+        checks=checks,
+        state=state,
+        file=request.lab.file,
+        confine=request.isolation != "off",
+        cpu_seconds=math.ceil(request.lab.limits.seconds) + 5,
+        hidden=(request.folder.resolve().parent,),
+    )
 
 
 def _read(file: Path) -> bytes:
@@ -155,14 +212,22 @@ class _Grading:
     """One grading of one file: as many sessions of judge and worker as it takes."""
 
     def __init__(
-        self, nursery: Nursery, request: GradeRequest, source: bytes, scratch: Path
+        self,
+        session: Callable[[Setting], Session],
+        request: GradeRequest,
+        source: bytes,
+        thread: Mapping[str, tuple[str, bytes]],
+        told: Callable[[CheckResult], None] | None,
+        cancelled: threading.Event,
     ) -> None:
-        self._nursery = nursery
+        self._new_session = session
         self._request = request
         self._lab = request.lab
         self._seed = secrets.randbelow(2**31) if request.seed is None else request.seed
-        self._scratch = scratch
         self._source = source
+        self._thread = thread
+        self._told = told
+        self._cancelled = cancelled
         self._results: dict[str, CheckResult] = {}
         self._problem: Detail | None = None
         self._force: frozenset[str] = frozenset()
@@ -203,40 +268,16 @@ class _Grading:
 
     def _session(self, checks: list[Check]) -> None:
         """Run judge and worker once, until they end, break, or run out of time or memory."""
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
-        session = Session(self._nursery, folder, self._output)
+        session = self._new_session(_setting(self._request))
         try:
-            session.start(self._worker_config(folder), self._judge_config(checks))
             self._follow(session, checks)
         finally:
             session.close()
-            remove(folder)
 
-    def _worker_config(self, folder: Path) -> dict[str, Any]:
-        file = folder / self._lab.file
-        file.write_bytes(self._source)
-        thread = {}
-        for lab, path in self._request.thread.items():
-            copy = folder / "earlier" / lab / path.name
-            copy.parent.mkdir(parents=True)
-            copy.write_bytes(_read(path))
-            thread[lab] = str(copy)
-        where = str(folder / "where.txt")
+    def _order(self, checks: list[Check]) -> dict[str, Any]:
+        """What the judge has to know."""
         return {
-            "file": str(file),
-            "thread": thread,
             "seed": self._seed,
-            "where": where,
-            "confine": self._request.isolation != "off",
-            "hidden": [str(self._request.folder.resolve().parent)],
-            "cpu_seconds": math.ceil(self._lab.limits.seconds) + 5,
-        }
-
-    def _judge_config(self, checks: list[Check]) -> dict[str, Any]:
-        return {
-            "checks": str((self._request.folder / "checks.py").resolve()),
-            "seed": self._seed,
-            "require": sorted(REQUIRED) if self._request.isolation == "require" else [],
             "passed": [r.id for r in self._results.values() if r.status == "passed"],
             "run": [
                 {"id": check.id, "function": check.function, "needs": list(check.needs)}
@@ -252,22 +293,27 @@ class _Grading:
         while True:
             event = session.event(TICK)
             now = time.monotonic()
+            if self._cancelled.is_set():
+                raise Cancelled
             if event is None:
                 if self._over_limits(session, current, now - began, now - started):
                     return
                 continue
             kind = event.get("event")
-            if kind == "start":
+            if kind == "ready":
+                self._take_isolation(event)
+                session.begin(self._source, self._thread, self._order(checks), self._output)
+                # Until here, interpreters were starting: not the learner's time.
+                began = started = time.monotonic()
+                session.importing = True
+            elif kind == "start":
                 current, began = by_id.get(str(event.get("check"))), now
             elif kind == "verdict":
                 self._take_verdict(event, by_id)
-            elif not self._take_end(event, session, current, now - began):
+            else:
+                self._take_end(event, session, current, now - began)
                 self._used += now - started
                 return
-            elif kind == "importing":
-                # Until here, interpreters were starting: not the learner's time.
-                began = started = now
-                session.importing = True
 
     def _over_limits(
         self, session: Session, check: Check | None, running: float, in_session: float
@@ -303,11 +349,9 @@ class _Grading:
 
     def _take_end(
         self, event: dict[str, Any], session: Session, current: Check | None, seconds: float
-    ) -> bool:
-        """Handle an event after which the session is over; whether it goes on all the same."""
+    ) -> None:
+        """Handle an event after which the session is over."""
         kind = event.get("event")
-        if kind == "importing":
-            return self._take_isolation(event)
         if kind == "import-failed":
             self._problem = _import_problem(event["error"])
         elif kind == "worker-died":
@@ -317,10 +361,9 @@ class _Grading:
             self._problem = Detail(kind="course", summary=str(event.get("message")))
         elif self._remaining() and self._problem is None:
             self._problem = Detail(kind="course", summary="the judge ended before the last verdict")
-        return False
 
-    def _take_isolation(self, event: dict[str, Any]) -> bool:
-        """Note what is in force; whether that is enough to go on."""
+    def _take_isolation(self, event: dict[str, Any]) -> None:
+        """Note what is in force, and go no further where more is required."""
         self._force = frozenset(event["isolation"])
         lacking = REQUIRED - self._force
         if self._request.isolation == "require" and lacking:
@@ -329,7 +372,6 @@ class _Grading:
                 "not be kept apart.",
                 "Grade on Linux 6.12 or newer with libseccomp, or without --isolation require.",
             )
-        return True
 
     def _timed_out(
         self, session: Session, check: Check | None, whole: bool, seconds: float
@@ -358,6 +400,8 @@ class _Grading:
             detail=detail,
             seconds=round(seconds, 4),
         )
+        if self._told is not None:
+            self._told(self._results[check.id])
 
     def _report(self, seconds: float) -> GradeReport:
         problem = self._problem

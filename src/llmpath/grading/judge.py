@@ -47,49 +47,34 @@ UNUSED_PLUGINS = [
 
 
 def main(config: dict[str, Any]) -> None:
-    """Grade, and report verdicts on descriptor 2.
+    """Get ready, wait for an order, grade, and report verdicts on descriptor 2.
 
     Args:
-        config: `checks` (the path of checks.py), `seed`, `passed` (ids of checks that
-            passed before) and `run`: for each check to run, in order, `id`, `function`
-            and `needs`.
+        config: `checks`, the path of checks.py.
     """
     stream, verdicts = Stream(os.dup(0), os.dup(1)), Stream(-1, os.dup(2))
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     try:
-        _grade(config, stream, verdicts)
+        _grade(Path(config["checks"]), Connection(stream), verdicts)
     except Closed:
         pass  # the parent is gone: there is no one to tell
     except BaseException:
         verdicts.send({"event": "broken", "message": traceback.format_exc()})
 
 
-def _grade(config: dict[str, Any], stream: Stream, verdicts: Stream) -> None:
-    connection = Connection(stream)
-    try:
-        isolation = connection.isolation()
-        verdicts.send({"event": "importing", "isolation": isolation})
-        if not set(config["require"]) <= set(isolation):
-            return  # the parent has heard what is missing, and refuses
-        connection.ask("import")
-    except LearnerError as error:
-        verdicts.send({"event": "import-failed", "error": error.report})
-        return
-    except WorkerDiedError as error:
-        verdicts.send({"event": "worker-died", "check": None, "message": str(error)})
-        return
+def _grade(checks: Path, connection: Connection, verdicts: Stream) -> None:
     if "torch" in sys.modules:
         import torch
 
         torch.set_num_threads(1)  # tensors in checks are small; the other core is the worker's
-    court = Court(config, connection, verdicts)
+    court = Court(connection, verdicts)
     arguments = ["--noconftest", "-c", os.devnull, "--import-mode=importlib", "-s"]
-    arguments += ["--rootdir", str(Path(config["checks"]).parent), "-p", "no:terminal"]
+    arguments += ["--rootdir", str(checks.parent), "-p", "no:terminal"]
     for plugin in UNUSED_PLUGINS:
         arguments += ["-p", f"no:{plugin}"]
-    code = pytest.main([*arguments, config["checks"]], plugins=[court])
+    code = pytest.main([*arguments, str(checks)], plugins=[court])
     if not court.broken:
         finished = code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         message = f"pytest ended with exit code {int(code)}"
@@ -99,12 +84,13 @@ def _grade(config: dict[str, Any], stream: Stream, verdicts: Stream) -> None:
 class Court:
     """The pytest plugin that selects, orders and judges the checks of one lab."""
 
-    def __init__(self, config: dict[str, Any], connection: Connection, verdicts: Stream) -> None:
-        self._seed = int(config["seed"])
-        self._passed = set(config["passed"])
-        self._wanted = {check["function"]: check for check in config["run"]}
+    def __init__(self, connection: Connection, verdicts: Stream) -> None:
         self._connection = connection
         self._verdicts = verdicts
+        self._seed = 0
+        self._thread: dict[str, str] = {}
+        self._passed: set[str] = set()
+        self._wanted: dict[str, dict[str, Any]] = {}
         self._began = 0.0
         self.broken = False
 
@@ -133,13 +119,44 @@ class Court:
         if report.failed:
             self._break(str(report.longrepr))
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the checks that are wanted, in the order in which they are wanted."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        """Wait for an order, have the learner's file imported, and run what is asked for."""
+        items = [] if self.broken else self._ordered(session.items)
+        session.items[:] = items if items and self._imported() else []
+        return (yield)
+
+    def _ordered(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """The checks that the parent orders, in its order; none if the worker is gone."""
+        try:
+            self._verdicts.send({"event": "ready", "isolation": self._connection.isolation()})
+            order = self._connection.order()
+        except WorkerDiedError as error:
+            self._died(None, error)
+            return []
+        self._seed, self._passed = int(order["seed"]), set(order["passed"])
+        self._thread = order["thread"]
+        self._wanted = {check["function"]: check for check in order["run"]}
         by_name = {item.name: item for item in items}
         missing = [name for name in self._wanted if name not in by_name]
-        if missing and not self.broken:
+        if missing:
             self._break(f"checks.py has no function {missing[0]}")
-        items[:] = [] if self.broken else [by_name[name] for name in self._wanted]
+        return [] if self.broken else [by_name[name] for name in self._wanted]
+
+    def _imported(self) -> bool:
+        """Whether the worker could import the learner's file; if not, why is told."""
+        try:
+            self._connection.ask("import", seed=self._seed, thread=self._thread)
+        except LearnerError as error:
+            self._verdicts.send({"event": "import-failed", "error": error.report})
+            self.broken = True
+        except WorkerDiedError as error:
+            self._died(None, error)
+        return not self.broken
+
+    def _died(self, check: str | None, error: WorkerDiedError) -> None:
+        self._verdicts.send({"event": "worker-died", "check": check, "message": str(error)})
+        self.broken = True
 
     def _break(self, message: str) -> None:
         if not self.broken:
@@ -174,9 +191,8 @@ class Court:
             self._passed.add(check)
             self._verdict(check, "passed", None)
         elif isinstance(error, WorkerDiedError):
-            self._verdicts.send({"event": "worker-died", "check": check, "message": str(error)})
+            self._died(check, error)
             item.session.shouldstop = "the worker is gone"
-            self.broken = True
         elif error is not None and not isinstance(error, pytest.skip.Exception):
             status, detail = judge(error)
             self._verdict(check, status, detail)

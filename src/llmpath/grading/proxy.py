@@ -65,6 +65,11 @@ class Connection:
         found = reply.get("isolation")
         return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
+    def order(self) -> dict[str, Any]:
+        """What to grade: the parent's one frame, before the worker is asked for anything."""
+        order, _ = self._receive()
+        return order
+
     def ask(self, op: str, **fields: Any) -> Any:
         """Send one request and return the value of its reply."""
         value, _ = self.request(op, {}, **fields)

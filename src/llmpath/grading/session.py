@@ -1,4 +1,9 @@
-"""One judge and one worker, with the pipes between them and to the parent."""
+"""One judge and one worker, with the pipes between them and to the parent.
+
+They are started before it is known what to grade: the worker confines itself, the judge
+collects the checks, and both wait. `begin` then says what to grade. A session that was made
+ready ahead has a verdict sooner, and one that is not needed any more is just closed.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,17 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from llmpath.grading.children import Child, ChildrenError, Nursery
+from llmpath.grading.children import Child, ChildrenError, Nursery, Role
 from llmpath.grading.report import Frame
 from llmpath.grading.wire import Closed, Stream, WireError
 
@@ -25,29 +33,112 @@ MAX_PROCESSES = 64
 MAX_DISK = 256 * 2**20  # bytes in the scratch folder
 
 
-class Session:
-    """One judge and one worker, with the pipes between them and to us."""
+@dataclass(frozen=True)
+class Setting:
+    """What has to be known to make a session ready; all else can wait.
 
-    def __init__(self, nursery: Nursery, folder: Path, output: Output) -> None:
+    Attributes:
+        checks: checks.py.
+        state: when checks.py was last changed, in nanoseconds: a session that has collected
+            other checks is of no use.
+        file: the name of the learner's file.
+        confine: whether to confine the worker.
+        cpu_seconds: processor time that each process of the worker may use.
+        hidden: folders that it must not read, even if packages are installed around them.
+    """
+
+    checks: Path
+    state: int
+    file: str
+    confine: bool
+    cpu_seconds: int
+    hidden: tuple[Path, ...]
+
+
+class Session:
+    """One judge and one worker, with the pipes between them and to us.
+
+    Args:
+        nursery: starts them.
+        setting: what they are made ready for.
+    """
+
+    def __init__(self, nursery: Nursery, setting: Setting) -> None:
+        self.setting = setting
+        self.importing = False
+        self._output: Output | None = None
+        self._judge_size = 0
         self._nursery = nursery
-        self._folder = folder
-        self._output = output
+        self._folder = Path(tempfile.mkdtemp(prefix="llmpath-"))
+        self._where = self._folder / "where.txt"
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._children: list[Child] = []
         self._readers: list[threading.Thread] = []
-        self.importing = False
+        self._order = -1
+        self._ordering = threading.Lock()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
 
-    def start(self, worker: dict[str, Any], judge: dict[str, Any]) -> None:
-        """Start both; the judge's first event arrives by `event`."""
+    def _start(self) -> None:
+        setting = self.setting
+        worker = {
+            "file": str(self._folder / setting.file),
+            "where": str(self._where),
+            "confine": setting.confine,
+            "hidden": [str(folder) for folder in setting.hidden],
+            "cpu_seconds": setting.cpu_seconds,
+        }
         with contextlib.ExitStack() as ours:
             to_worker, to_judge, verdicts, output = (_pipe(ours) for _ in range(4))
-            self._where = Path(worker["where"])
             self._begin("worker", worker, (to_worker[0], to_judge[1], output[1]))
+            judge = {"checks": str(setting.checks)}
             self._begin("judge", judge, (to_judge[0], to_worker[1], verdicts[1]))
+            # What to grade reaches the judge where the worker's answers do. So the worker cannot
+            # be asked for anything, and no learner code runs, before the judge has read it.
+            self._order = os.dup(to_judge[1])
             self._read(self._read_verdicts, os.dup(verdicts[0]))
             self._read(self._read_output, os.dup(output[0]))
 
-    def _begin(self, role: str, config: dict[str, Any], fds: tuple[int, int, int]) -> None:
+    def begin(
+        self,
+        source: bytes,
+        thread: Mapping[str, tuple[str, bytes]],
+        order: Mapping[str, Any],
+        output: Output,
+    ) -> None:
+        """Say what to grade.
+
+        Args:
+            source: the learner's file.
+            thread: for each earlier lab, the name and the content of the file that stands for it.
+            order: what the judge needs to know, but for where the files of `thread` are.
+            output: keeps what learner code prints.
+        """
+        self._output = output
+        self._judge_size = self._size_of_judge()
+        (self._folder / self.setting.file).write_bytes(source)
+        files = {}
+        for lab, (name, content) in thread.items():
+            copy = self._folder / "earlier" / lab / name
+            copy.parent.mkdir(parents=True)
+            copy.write_bytes(content)
+            files[lab] = str(copy)
+        with self._ordering, contextlib.suppress(Closed):  # it has ended: its events tell
+            if self._order >= 0:
+                Stream(-1, self._order).send({**order, "thread": files})
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Close our end of the pipe to the judge, which then sees the worker end."""
+        with self._ordering:
+            if self._order >= 0:
+                os.close(self._order)
+                self._order = -1
+
+    def _begin(self, role: Role, config: dict[str, Any], fds: tuple[int, int, int]) -> None:
         self._children.append(self._nursery.start(role, config, self._folder, fds))
 
     def _read(self, target: Any, descriptor: int) -> None:
@@ -69,8 +160,10 @@ class Session:
     def _read_output(self, descriptor: int) -> None:
         # To the end, whatever is kept: a full pipe would stop the learner's code.
         while data := os.read(descriptor, 1 << 16):
-            self._output.add(data)
+            if self._output is not None:  # learner code has begun
+                self._output.add(data)
         os.close(descriptor)
+        self._withdraw()  # a worker that ends before it has begun must not be waited for
 
     def event(self, timeout: float) -> dict[str, Any] | None:
         """The judge's next event; None if there was none for `timeout` seconds."""
@@ -80,10 +173,11 @@ class Session:
             return None
 
     def excess(self, memory_mb: int) -> str:
-        """What the worker and its children use too much of, as a sentence; "" if nothing.
+        """What is used too much of, as a sentence; "" if nothing.
 
         Args:
-            memory_mb: the resident memory that they may use together, in MiB.
+            memory_mb: the resident memory that the worker and its children may use together,
+                and that the judge may need for what they have answered, in MiB.
         """
         processes: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error, IndexError):
@@ -94,9 +188,16 @@ class Session:
         limit = memory_mb * 2**20
         if sum(map(_resident, processes)) > limit and sum(map(_own_share, processes)) > limit:
             return f"it used more than the {memory_mb} MB of memory that it may"
+        if self._size_of_judge() - self._judge_size > limit:
+            return f"what it returned takes more than the {memory_mb} MB of memory that it may"
         if _size(self._folder) > MAX_DISK:
             return f"it wrote more than the {MAX_DISK // 2**20} MB that it may"
         return ""
+
+    def _size_of_judge(self) -> int:
+        with contextlib.suppress(psutil.Error):
+            return _resident(psutil.Process(self._children[1].pid))
+        return 0
 
     def running_line(self, file: str, source: bytes) -> tuple[Frame, ...]:
         """The line of the learner's file that the worker is at, where that can be told."""
@@ -132,6 +233,8 @@ class Session:
                 child.end()
         for thread in self._readers:
             thread.join(timeout=1.0)
+        self._withdraw()
+        remove(self._folder)
 
 
 def _resident(process: psutil.Process) -> int:

@@ -32,10 +32,10 @@ def main(config: dict[str, Any]) -> None:
     """Serve one judge until it closes the pipe.
 
     Args:
-        config: `file` (the learner's file, inside the scratch folder), `thread` (lab id to
-            file, for `earlier`), `seed`, `where` (a file for the line that was running
-            when time ran out), `confine` (whether to), `cpu_seconds` and
-            `hidden` (folders that must not be read).
+        config: `file` (the learner's file, inside the scratch folder, where it will stand once
+            the judge asks to import it), `where` (a file for the line that was running when time
+            ran out), `confine` (whether to), `cpu_seconds` and `hidden` (folders that must not be
+            read).
     """
     reading, writing = os.dup(0), os.dup(1)
     _detach_standard_streams()
@@ -49,7 +49,19 @@ def main(config: dict[str, Any]) -> None:
         hidden = tuple(Path(name) for name in config["hidden"])
         force = confine(folder, config["cpu_seconds"], hidden)
     stream.send({"isolation": sorted(force)})
+    _settle_threads()
     Worker(stream, config).serve()
+
+
+def _settle_threads() -> None:
+    """One thread for each tensor operation: those of checks are small, and threads have a price.
+
+    On a busy machine, waiting for a second one takes many times as long as the operation.
+    """
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _settle_in(folder: Path) -> None:
@@ -94,7 +106,6 @@ class Worker:
     def __init__(self, stream: Stream, config: dict[str, Any]) -> None:
         self._stream = stream
         self._file = Path(config["file"])
-        self._config = config
         self._module: ModuleType | None = None
         self._handles: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
@@ -137,11 +148,11 @@ class Worker:
     # What the judge may ask for
 
     def _import(self, request: dict[str, Any], decoder: Decoder) -> None:
-        if self._config["thread"]:
+        if request["thread"]:
             from llmpath.labkit import thread
 
-            thread.configure(self._config["thread"])
-        seed_everything(self._config["seed"])
+            thread.configure(request["thread"])
+        seed_everything(request["seed"])
         require_python(self._file)
         self._module = import_file(self._file)
 
@@ -357,7 +368,10 @@ def seed_everything(seed: int) -> None:
     if "torch" in sys.modules:
         import torch
 
-        torch.manual_seed(seed)
+        # torch.manual_seed notes the stack for each kind of device that is not in use (3 ms).
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
 
 
 def explain(error: BaseException, folder: Path) -> dict[str, Any]:
