@@ -117,14 +117,33 @@ def test_a_folder_made_anew_is_watched_again(learner: Learner) -> None:
     assert child.exitstatus == 0
 
 
-def test_a_save_during_a_grading_is_graded_after_it(learner: Learner) -> None:
-    """Code that is saved while other code still runs gets its own report."""
+def test_a_save_ends_the_grading_of_what_was_before(learner: Learner) -> None:
+    """Code that would run for ever does not hold up the report on the code that mends it."""
     file = learner.root / "alpha" / "adding.py"
     with watching(learner) as child:
-        file.write_text("import time\ntime.sleep(2)\n")
+        file.write_text("while True: pass\n")
         child.expect("Grading alpha/adding.py")
         file.write_bytes(SOLUTION)
-        child.expect("0 of 5 points")
+        child.expect("5 of 5 points")
+        assert "of 5 points" not in child.before
+        child.expect(WAITING)
+        child.send("q")
+    assert child.exitstatus == 0
+    assert graded(learner) == 2
+
+
+def test_checks_are_listed_as_they_come(learner: Learner) -> None:
+    """While one check is still at work, those before it have their verdict on the screen."""
+    file = learner.root / "alpha" / "adding.py"
+    slow = SOLUTION.replace(
+        b"    so_far, totals", b"    import time; time.sleep(1)\n    so_far, totals"
+    )
+    assert slow != SOLUTION
+    with watching(learner) as child:
+        file.write_bytes(slow)
+        child.expect("Grading alpha/adding.py")
+        child.expect("✓ The total .*3/3")
+        assert "5 of 5 points" not in child.before
         child.expect("5 of 5 points")
         child.send("q")
     assert child.exitstatus == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,8 @@ from llmpath.errors import LlmpathError
 if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
-    from llmpath.grading.grader import Graded, GradeRequest
+    from llmpath.grading.children import Nursery
+    from llmpath.grading.grader import Graded, Grader, GradeRequest
     from llmpath.grading.report import GradeReport
     from llmpath.workspace import Workspace
 
@@ -56,19 +59,23 @@ def grade(
 
     Example: [bold]llmpath grade attention[/]
     """
+    from llmpath.grading.children import nursery
+
     state: State = context.obj
     if every and (lab is not None or file is not None):
         raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
     if html is not None:
         _require_page_name(html)
-    labs = list(state.course.labs.values()) if every else [state.lab(lab)]
-    workspace = _workspace(state, file)
-    reports = []
-    for each in labs:
-        report = _grade(state, each, file, workspace, seed, isolation)
-        reports.append(report)
-        if not as_json:
-            show(state, each, report, brief=every)
+    with nursery() as started:  # first of all: it imports while the course is being loaded
+        labs = list(state.course.labs.values()) if every else [state.lab(lab)]
+        workspace = _workspace(state, file)
+        judged = _Judged(state, file, workspace, seed, isolation, started)
+        reports = []
+        for each in labs:
+            report = judged.grade(each)
+            reports.append(report)
+            if not as_json:
+                show(state, each, report, brief=every)
     if as_json:
         data = [report.model_dump(mode="json") for report in reports]
         typer.echo(json.dumps(data if every else data[0], indent=2, ensure_ascii=False))
@@ -89,28 +96,39 @@ def _workspace(state: State, file: Path | None) -> Workspace | None:
         return None
 
 
-def _grade(
-    state: State,
-    lab: Lab,
-    file: Path | None,
-    workspace: Workspace | None,
-    seed: int | None,
-    isolation: Isolation,
-) -> GradeReport:
-    from llmpath.grading.grader import grade
+@dataclass(frozen=True)
+class _Judged:
+    """How every lab of one command is graded."""
 
-    # Another's file stands on the reference: your own earlier labs are not theirs.
-    own = workspace if file is None else None
-    path = own.file(state.course, lab) if own is not None else file
-    assert path is not None
-    asked = request(state, lab, path, own, seed=seed, isolation=isolation)
-    from llmpath.ui.theme import make_console
+    state: State
+    file: Path | None
+    workspace: Workspace | None
+    seed: int | None
+    isolation: Isolation
+    started: Nursery
 
-    with make_console(stderr=True).status(f"Grading {path.name} …"):
-        graded = grade(asked)
-    if own is not None and graded.report.status != "error":
-        record(state, lab, graded)
-    return graded.report
+    @cached_property
+    def grader(self) -> Grader:
+        """One for all, so that torch is imported once."""
+        from llmpath.grading.grader import Grader
+
+        return Grader(started=self.started)
+
+    def grade(self, lab: Lab) -> GradeReport:
+        """Grade one lab, and record the result if the file is the learner's own."""
+        from llmpath.ui.checklist import shown
+        from llmpath.ui.theme import make_console
+
+        # Another's file stands on the reference: your own earlier labs are not theirs.
+        own = self.workspace if self.file is None else None
+        path = own.file(self.state.course, lab) if own is not None else self.file
+        assert path is not None
+        asked = request(self.state, lab, path, own, seed=self.seed, isolation=self.isolation)
+        with shown(lab.checks, path.name, make_console(stderr=True)) as told:
+            graded = self.grader.grade(asked, told)
+        if own is not None and graded.report.status != "error":
+            record(self.state, lab, graded)
+        return graded.report
 
 
 def request(

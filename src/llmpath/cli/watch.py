@@ -13,11 +13,15 @@ import typer
 from llmpath.cli.names import LabName
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
-    from llmpath.grading.grader import Graded, Grader
+    from llmpath.grading.children import Nursery
+    from llmpath.grading.grader import Graded, Grader, GradeRequest
+    from llmpath.grading.report import CheckResult
     from llmpath.ui.watch import Screen
     from llmpath.watching.loop import Watch
 
@@ -32,6 +36,13 @@ def watch(context: typer.Context, lab: LabName = None) -> None:
 
     Example: [bold]llmpath watch attention[/]
     """
+    from llmpath.grading.children import nursery
+
+    with contextlib.suppress(KeyboardInterrupt), nursery() as started:
+        _watch(context, lab, started)  # the nursery first: it imports while the course is loaded
+
+
+def _watch(context: typer.Context, lab: str | None, started: Nursery) -> None:
     from llmpath.grading.grader import Grader
     from llmpath.ui.watch import Screen
     from llmpath.watching.loop import Watch
@@ -39,11 +50,10 @@ def watch(context: typer.Context, lab: LabName = None) -> None:
     state: State = context.obj
     chosen = state.lab(lab)
     file = state.here.file(state.course, chosen)
-    screen = Screen(state.console, os.path.relpath(file), chosen.title, chosen.id)
+    screen = Screen(state.console, os.path.relpath(file), chosen)
     with (
-        contextlib.suppress(KeyboardInterrupt),
-        Grader(state.course.lab_folder(chosen)) as grader,
-        Watch(file, state.here.state, lambda: _grade(state, chosen, grader)) as watching,
+        Grader(state.course.lab_folder(chosen), started=started) as grader,
+        Watch(file, state.here.state, _Work(state, chosen, file, grader)) as watching,
         screen.shown(),
     ):
         desk = _Desk(context, chosen, screen, watching)
@@ -51,10 +61,37 @@ def watch(context: typer.Context, lab: LabName = None) -> None:
             desk.serve()
 
 
-def _grade(state: State, lab: Lab, grader: Grader) -> Graded:
-    from llmpath.cli.grading import request
+@dataclass(frozen=True)
+class _Work:
+    """Grades the learner's file after each save."""
 
-    return grader.grade(request(state, lab, state.here.file(state.course, lab), state.here))
+    state: State
+    lab: Lab
+    file: Path
+    grader: Grader
+
+    def grade(self, told: Callable[[CheckResult], None]) -> Graded:
+        """Grade the file as it is now."""
+        from llmpath.grading.grader import Cancelled
+        from llmpath.watching.loop import Stopped
+
+        try:
+            return self.grader.grade(self._request(), told)
+        except Cancelled:
+            raise Stopped from None
+
+    def prepare(self) -> None:
+        """Start the next judge and worker, and let them wait for the next save."""
+        self.grader.prepare(self._request())
+
+    def cancel(self) -> None:
+        """End the grading that is going on."""
+        self.grader.cancel()
+
+    def _request(self) -> GradeRequest:
+        from llmpath.cli.grading import request
+
+        return request(self.state, self.lab, self.file, self.state.here)
 
 
 @dataclass
@@ -64,7 +101,7 @@ class _Desk:
     context: typer.Context
     lab: Lab
     screen: Screen
-    watching: Watch[Graded]
+    watching: Watch[Graded, CheckResult]
     recorded: object = None
     away: bool = False  # an experiment has the terminal, keys included
 
@@ -88,6 +125,8 @@ class _Desk:
             match event:
                 case loop.Began():
                     self.screen.grading()
+                case loop.Step():
+                    self.screen.checked(event.part)
                 case loop.Done():
                     self._report(event.result)
                 case loop.Refused():

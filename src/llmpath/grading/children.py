@@ -74,7 +74,7 @@ class Child(Protocol):
 
 
 class Nursery(Protocol):
-    """Starts children, and ends them all when it is closed."""
+    """Starts children; a context that ends them all on exit."""
 
     def load(self, modules: Mapping[Role, Sequence[str]]) -> None:
         """Have each role's modules imported before its children begin.
@@ -89,7 +89,10 @@ class Nursery(Protocol):
     ) -> Child:
         """Start `role` with its three standard descriptors; the caller still closes its own."""
 
-    def close(self) -> None:
+    def __enter__(self) -> Nursery:
+        """Itself."""
+
+    def __exit__(self, *error: object) -> None:
         """End everything that was started."""
 
 
@@ -162,7 +165,10 @@ class _ForkServer:
     def _gone(self) -> ChildrenError:
         return ChildrenError(f"the grading server ended (exit code {self._process.poll()})")
 
-    def close(self) -> None:
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._control.close()
         if not self._living:
             self._process.kill()  # it may be in the midst of an import, and nothing is lost
@@ -217,7 +223,10 @@ class _Fresh:
         self._children.append(child)
         return child
 
-    def close(self) -> None:
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         for child in self._children:
             child.end()
 

@@ -77,7 +77,7 @@ class Grader:
     Args:
         lab_folder: the folder of a lab whose imports are loaded at once, before they are needed.
         method: how children are started; None chooses what suits the machine.
-        started: a nursery that was started ahead, which is this grader's from now on.
+        started: a nursery that was started ahead, and is ended by whoever did; None starts one.
     """
 
     def __init__(
@@ -86,7 +86,9 @@ class Grader:
         method: StartMethod | None = None,
         started: Nursery | None = None,
     ) -> None:
-        self._nursery = started or nursery(method)
+        self._ending = contextlib.ExitStack()
+        self._nursery = started or self._ending.enter_context(nursery(method))
+        self._ending.callback(self._forget)
         self._loaded: set[Path] = set()
         self._ready: Session | None = None
         self._cancelled = threading.Event()
@@ -102,8 +104,7 @@ class Grader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._forget()
-        self._nursery.close()
+        self._ending.close()
 
     def _load(self, lab_folder: Path) -> None:
         if lab_folder not in self._loaded:

@@ -370,7 +370,7 @@ def seed_everything(seed: int) -> None:
 
         # torch.manual_seed notes the stack for each kind of device that is not in use (3 ms).
         torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.manual_seed_all(seed)
 
 

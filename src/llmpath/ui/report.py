@@ -12,13 +12,13 @@ from rich.text import Text
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
+from llmpath.ui import checklist
 from llmpath.ui.lesson import code_theme
 from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
 # How many failed checks are explained in full; the rest keep their line in the list.
 EXPLAINED = 3
-STYLES = {"passed": "good", "failed": "bad", "timeout": "bad", "error": "warn", "skipped": "muted"}
 
 
 def render(report: GradeReport, feedback: Feedback, console: Console, heading: str) -> Group:
@@ -52,20 +52,10 @@ def _heading(feedback: Feedback, heading: str, console: Console) -> Text:
 
 
 def _check_list(feedback: Feedback, console: Console) -> Padding:
-    marks = symbols(console)
-    signs = {"passed": marks.passed, "skipped": marks.skipped, "error": marks.warning}
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=1)
-    table.add_column(ratio=1)
-    table.add_column(justify="right", no_wrap=True)
+    rows = checklist.table()
     for check in feedback.checks:
-        style = STYLES[check.status]
-        points = Text(f"{check.points}/{check.max_points}", style=style)
-        sign = Text(signs.get(check.status, marks.failed), style=style)
-        table.add_row(
-            sign, Text(check.title, style=style if check.status != "passed" else ""), points
-        )
-    return Padding(table, (1, 2))
+        checklist.add(rows, console, check.title, check.status, check.points, check.max_points)
+    return Padding(rows, (1, 2))
 
 
 def _explanations(feedback: Feedback, console: Console) -> list[RenderableType]:

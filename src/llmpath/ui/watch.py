@@ -11,18 +11,16 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
+from llmpath.course.models import Lab
 from llmpath.feedback import Feedback
-from llmpath.grading.report import GradeReport
+from llmpath.grading.report import CheckResult, GradeReport
+from llmpath.ui import checklist
 from llmpath.ui import report as view
-from llmpath.ui.theme import symbols
 
 KEYS = {"n": "next", "r": "run", "h": "hint", "l": "list", "q": "quit"}
 REFRESH = 10  # times a second, for the spinner
-UNICODE_SPINNER, ASCII_SPINNER = "dots", "line"
 
 
 class Screen:
@@ -31,20 +29,16 @@ class Screen:
     Args:
         console: where to show it.
         name: the file, as the learner would name it.
-        heading: the lab's title.
-        lab_id: the lab, for commands to type.
+        lab: the lab.
     """
 
-    def __init__(self, console: Console, name: str, heading: str, lab_id: str) -> None:
+    def __init__(self, console: Console, name: str, lab: Lab) -> None:
         self._console = console
         self._name = name
-        self._heading = heading
-        self._lab_id = lab_id
+        self._lab = lab
         self._live: Live | None = None
-        self._spinner = Spinner(
-            UNICODE_SPINNER if symbols(console).passed == "✓" else ASCII_SPINNER, style="accent"
-        )
-        self._busy = False
+        self._spinner = checklist.spinner(console)
+        self._going: checklist.Checklist | None = None  # while a grading is under way
         self._aside = False
         self._state = Text("Starting …")
         self._last: RenderableType | None = None
@@ -86,28 +80,35 @@ class Screen:
 
     def grading(self) -> None:
         """A grading begins."""
-        self._busy = True
+        self._going = checklist.Checklist(self._lab.checks, self._console)
         self._state = Text(f"Grading {self._name} …")
         self._update()
 
+    def checked(self, result: CheckResult) -> None:
+        """A check of the grading under way has its verdict."""
+        if self._going is not None:
+            self._going.take(result)
+
     def graded(self, report: GradeReport, feedback: Feedback, *, polling: bool) -> None:
         """Show a report in the place of the last one."""
-        self._busy = False
+        self._going = None
         clock = time.strftime("%H:%M:%S")
         how = " (looked at every moment: this folder sends no notice of changes)" if polling else ""
         done = f"Graded at {clock} in {report.seconds:.2f} s. Waiting for a save{how}."
-        parts: list[RenderableType] = [view.render(report, feedback, self._console, self._heading)]
+        parts: list[RenderableType] = [
+            view.render(report, feedback, self._console, self._lab.title)
+        ]
         if self.interactive:
             self._state = Text(done, style="muted")
         else:
             parts.append(Text(done))
-            parts.append(view.what_next(report, feedback, self._lab_id))
+            parts.append(view.what_next(report, feedback, self._lab.id))
         self._last = Group(*parts)
         self.back()
 
     def waiting(self, reason: str, hint: str = "") -> None:
         """Say why nothing is graded now."""
-        self._busy = False
+        self._going = None
         self._state = Text(" ".join(part for part in (reason, hint) if part), style="warn")
         if self.interactive:
             self._update()
@@ -116,7 +117,7 @@ class Screen:
 
     def gone(self) -> None:
         """Say that the file is not there."""
-        hint = f"Waiting for it; llmpath lab reset {self._lab_id} makes a new one."
+        hint = f"Waiting for it; llmpath lab reset {self._lab.id} makes a new one."
         self.waiting(f"There is no {self._name} now.", hint)
 
     def back(self) -> None:
@@ -157,12 +158,10 @@ class Screen:
             self._live.refresh()
 
     def _footer(self) -> RenderableType:
-        state = self._state
-        if self._busy:
-            row = Table.grid(padding=(0, 1))
-            self._spinner.update(text=state)
-            row.add_row(self._spinner)
-            return Group(Text(), row, self._keys())
+        state, going = self._state, self._going
+        if going is not None:
+            under_way = checklist.at_work(self._spinner, state)
+            return Group(Text(), going.render(), under_way, self._keys())
         return Group(Text(), state, self._keys())
 
     def _keys(self) -> Text:

@@ -9,18 +9,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from llmpath.errors import LlmpathError
 from llmpath.watching.changes import Changes, stamp
 
 Result = TypeVar("Result")
+Part = TypeVar("Part")
+Result_co = TypeVar("Result_co", covariant=True)
+Part_co = TypeVar("Part_co", covariant=True)
+PATIENCE = 1.0  # seconds for a cancelled grading to end; imports that it waits for can take longer
 WAIT = 0.2  # seconds after which Ctrl-C is noticed where a wait cannot be interrupted (Windows)
 
 
 @dataclass(frozen=True)
 class Began:
     """A grading begins."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[Part]):
+    """A part of a grading is done."""
+
+    part: Part
 
 
 @dataclass(frozen=True)
@@ -56,31 +67,52 @@ class _Broken:
     error: BaseException
 
 
-class Watch(Generic[Result]):
+class Work(Protocol[Result_co, Part_co]):
+    """What is done after each save. All but `cancel` is called in one thread."""
+
+    def grade(self, told: Callable[[Part_co], None]) -> Result_co:
+        """Grade the file as it is now, and tell of each part that is done.
+
+        Raises:
+            Stopped: if `cancel` was called meanwhile.
+            LlmpathError: if it cannot be graded now.
+        """
+
+    def prepare(self) -> None:
+        """Get ready for the next grading, while the learner reads and types."""
+
+    def cancel(self) -> None:
+        """End the grading that is going on, if there is one. Called from another thread."""
+
+
+class Stopped(Exception):  # noqa: N818 - asked for, so no error
+    """A grading was cancelled."""
+
+
+class Watch(Generic[Result, Part]):
     """Grades a file at once and after each save; a context that ends its threads on exit.
 
-    A save during a grading is graded after it; several saves meanwhile are graded once.
+    A save during a grading ends it, for no one waits for its result any more.
 
     Args:
         file: the learner's file.
         state: the workspace's own folder, on the same disk, for a self-test.
-        grade: grades the file as it is now. It runs in a thread of its own, and what it
-            gives or raises after the context has ended is dropped.
+        work: what to do. What it gives or raises after the context has ended is dropped.
     """
 
-    def __init__(self, file: Path, state: Path, grade: Callable[[], Result]) -> None:
+    def __init__(self, file: Path, state: Path, work: Work[Result, Part]) -> None:
         self._file = file
-        self._grade = grade
+        self._work = work
         self._events: queue.SimpleQueue[
-            Began | Done[Result] | Refused | Gone | Pressed | _Broken
+            Began | Step[Part] | Done[Result] | Refused | Gone | Pressed | _Broken
         ] = queue.SimpleQueue()
         self._due = threading.Event()
         self._over = threading.Event()
-        self._changes = Changes(file, state, self._due.set, self._tell_gone)
+        self._changes = Changes(file, state, self._again, self._tell_gone)
         # Not a daemon: a grading that is cut short still removes its scratch folder.
         self._grading = threading.Thread(target=self._run, name="grading")
 
-    def __enter__(self) -> Watch[Result]:
+    def __enter__(self) -> Watch[Result, Part]:
         if stamp(self._file) is None:
             self._tell_gone()
         else:
@@ -96,8 +128,9 @@ class Watch(Generic[Result]):
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._due.set()
+        self._again()
         self._changes.stop()
+        self._grading.join(PATIENCE)
 
     @property
     def polling(self) -> bool:
@@ -108,7 +141,7 @@ class Watch(Generic[Result]):
         """Add a key to the events."""
         self._events.put(Pressed(key))
 
-    def events(self) -> Iterator[Began | Done[Result] | Refused | Gone | Pressed]:
+    def events(self) -> Iterator[Began | Step[Part] | Done[Result] | Refused | Gone | Pressed]:
         """What happens, as it happens, without end."""
         while True:
             with contextlib.suppress(queue.Empty):
@@ -120,6 +153,12 @@ class Watch(Generic[Result]):
     def _tell_gone(self) -> None:
         self._events.put(Gone())
 
+    def _again(self) -> None:
+        """Have the file graded once more, and first of all whatever is graded now ended."""
+        # In this order: the other way round, it could be the next one that is ended.
+        self._work.cancel()
+        self._due.set()
+
     def _run(self) -> None:
         while True:
             self._due.wait()
@@ -128,7 +167,11 @@ class Watch(Generic[Result]):
                 return
             self._events.put(Began())
             try:
-                self._events.put(Done(self._grade()))
+                done = self._work.grade(lambda part: self._events.put(Step(part)))
+                self._events.put(Done(done))
+                self._work.prepare()
+            except Stopped:
+                continue
             except LlmpathError as error:
                 # Between the parts of a save, an editor may have taken the file away.
                 self._events.put(Gone() if stamp(self._file) is None else Refused(error))
