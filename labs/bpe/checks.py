@@ -10,7 +10,7 @@ import random
 import re
 import string
 from collections import Counter
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count as count_from
 from itertools import pairwise
 
@@ -384,6 +384,16 @@ def latin(piece: str) -> str:
 
 def agree(got: object, text: str, merges: Merges) -> None:
     """Check ids against tiktoken and tokenizers, both built from the same merges."""
+    library, model = libraries(tuple(merges))
+    same(got, library.encode(text), because=f"tiktoken, given your merges, says so of {text!r:.60}")
+    pieces = re.findall(SPLIT, text)
+    want = [token.id for piece in pieces for token in model.tokenize(latin(piece))]
+    same(got, want, because="the tokenizers library, given the same merges, says so")
+
+
+@lru_cache(maxsize=2)
+def libraries(merges: tuple[tuple[bytes, bytes], ...]):
+    """The encoders of tiktoken and tokenizers for these merges."""
     import tiktoken
     from tokenizers import models
 
@@ -394,14 +404,11 @@ def agree(got: object, text: str, merges: Merges) -> None:
         mergeable_ranks={token: number for number, token in enumerate(tokens)},
         special_tokens={},
     )
-    same(got, library.encode(text), because=f"tiktoken, given your merges, says so of {text!r:.60}")
     model = models.BPE(
         vocab={token.decode("latin-1"): number for number, token in enumerate(tokens)},
         merges=[(left.decode("latin-1"), right.decode("latin-1")) for left, right in merges],
     )
-    pieces = re.findall(SPLIT, text)
-    want = [token.id for piece in pieces for token in model.tokenize(latin(piece))]
-    same(got, want, because="the tokenizers library, given the same merges, says so")
+    return library, model
 
 
 def letters(seed: int, count: int) -> list[str]:

@@ -146,7 +146,8 @@ class Court:
     def _imported(self) -> bool:
         """Whether the worker could import the learner's file; if not, why is told."""
         try:
-            self._connection.ask("import", seed=self._seed, thread=self._thread)
+            self._connection.seed(self._seed)
+            self._connection.ask("import", thread=self._thread)
         except LearnerError as error:
             self._verdicts.send({"event": "import-failed", "error": error.report})
             self.broken = True
@@ -178,7 +179,7 @@ class Court:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
         """Give the worker the seed of this check before it runs."""
-        self._connection.ask("seed", seed=self._seed_of(item.name))
+        self._connection.seed(self._seed_of(item.name))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

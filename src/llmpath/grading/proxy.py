@@ -58,6 +58,11 @@ class Connection:
         self._callbacks: dict[int, Callable[..., Any]] = {}
         self._called_back = 0
         self._failure: AssertionError | None = None
+        self._seed: int | None = None
+
+    def seed(self, seed: int) -> None:
+        """Have the worker's generators seeded, before it does what it is next asked for."""
+        self._seed = seed
 
     def isolation(self) -> list[str]:
         """What the worker says is in force: its first frame, sent before any learner code runs."""
@@ -81,6 +86,8 @@ class Connection:
         seq = self._seq
         encoder = Encoder(self._refer_to)
         encoded = {name: encoder.encode(value) for name, value in data.items()}
+        if self._seed is not None:
+            fields["seed"], self._seed = self._seed, None
         self._send({"seq": seq, "op": op, **fields, **encoded}, encoder.blob())
         while True:
             reply, blob = self._receive()
@@ -188,6 +195,13 @@ class Lab(_Remote):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._number = None
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        if isinstance(value, Handle):
+            # A function or class stays what it is for the length of a check; data may not.
+            self.__dict__[name] = value
+        return value
 
     def __repr__(self) -> str:
         return "lab"

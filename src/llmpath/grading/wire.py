@@ -37,6 +37,8 @@ MAX_INT_BITS = 65_536
 PLAIN_INT = 2**63
 
 SCALARS = frozenset({type(None), bool, str})
+# What JSON holds as it is; of floats and integers, most.
+PLAIN = SCALARS | {int, float}
 
 
 class WireError(Exception):
@@ -139,7 +141,7 @@ class Encoder:
 
     def _compound(self, value: Any, depth: int) -> Any:
         if isinstance(value, list):
-            return [self.encode(item, depth) for item in value]
+            return value if _stands(value) else [self.encode(item, depth) for item in value]
         if isinstance(value, tuple):
             return {"t": "tuple", "v": [self.encode(item, depth) for item in value]}
         if isinstance(value, dict):
@@ -195,6 +197,16 @@ class Encoder:
         return name
 
 
+def _stands(value: list[Any]) -> bool:
+    """Whether JSON holds a list as it is; told for a long one in a fraction of the time."""
+    kinds = set(map(type, value))
+    if kinds <= SCALARS:
+        return True
+    if kinds == {float}:
+        return all(map(math.isfinite, value))
+    return kinds == {int} and min(value) > -PLAIN_INT and max(value) < PLAIN_INT
+
+
 def _integer(value: int) -> Any:
     if -PLAIN_INT < value < PLAIN_INT:
         return value
@@ -234,6 +246,8 @@ class Decoder:
         if depth > MAX_DEPTH + 1:
             raise WireError(f"a value nested more than {MAX_DEPTH} deep")
         if kind is list:
+            if PLAIN.issuperset(map(type, value)):
+                return list(value)  # never the message's own, which is compared with it later
             return [self._decode(item, depth + 1) for item in value]
         if kind is dict and value.keys() == {"t", "v"} and type(value["t"]) is str:
             return self._tagged(value["t"], value["v"], depth + 1)

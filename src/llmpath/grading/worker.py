@@ -13,6 +13,7 @@ from __future__ import annotations
 import faulthandler
 import importlib.util
 import linecache
+import marshal
 import os
 import sys
 import traceback
@@ -122,7 +123,6 @@ class Worker:
     def _answer(self, request: dict[str, Any], blob: bytes) -> None:
         operations: dict[str, Callable[[dict[str, Any], Decoder], Any]] = {
             "import": self._import,
-            "seed": self._seed,
             "attribute": self._attribute,
             "call": self._call,
             "item": self._item,
@@ -134,6 +134,8 @@ class Worker:
         request["_blob"] = blob
         reply: dict[str, Any] = {"seq": request["seq"]}
         try:
+            if "seed" in request:
+                seed_everything(request["seed"])
             result = operations[request["op"]](request, Decoder(blob, self._refer))
             value, changed = result if isinstance(result, _Changed) else (result, {})
             reply["value"] = encoder.encode(value)
@@ -152,12 +154,8 @@ class Worker:
             from llmpath.labkit import thread
 
             thread.configure(request["thread"])
-        seed_everything(request["seed"])
         require_python(self._file)
         self._module = import_file(self._file)
-
-    def _seed(self, request: dict[str, Any], decoder: Decoder) -> None:
-        seed_everything(request["seed"])
 
     def _attribute(self, request: dict[str, Any], decoder: Decoder) -> Any:
         target, name = self._target(request), request["name"]
@@ -168,7 +166,10 @@ class Worker:
     def _call(self, request: dict[str, Any], decoder: Decoder) -> Any:
         args = decoder.decode(request["args"])
         kwargs = decoder.decode(request["kwargs"])
+        before = _snapshot(args, kwargs)
         value = self._target(request)(*args, **kwargs)
+        if before and before == _snapshot(args, kwargs):
+            return value
         return _Changed(value, self._changes(request, args, kwargs))
 
     def _item(self, request: dict[str, Any], decoder: Decoder) -> Any:
@@ -241,6 +242,7 @@ class Worker:
     def _changes(self, request: dict[str, Any], args: Any, kwargs: Any) -> dict[Any, Any]:
         """Arguments that the call changed in place, by position or keyword."""
         changed = {}
+        originals = Decoder(request["_blob"], self._refer)
         for key, before, after in [
             *((i, b, a) for i, (b, a) in enumerate(zip(request["args"], args, strict=True))),
             *(
@@ -248,13 +250,10 @@ class Worker:
                 for b, a in zip(request["kwargs"]["v"], kwargs.values(), strict=True)
             ),
         ]:
-            if isinstance(before, (list, dict)) and self._differs(request, before, after):
+            compound = isinstance(before, (list, dict))
+            if compound and not _identical(originals.decode(before), after):
                 changed[key] = after
         return changed
-
-    def _differs(self, request: dict[str, Any], before: Any, after: Any) -> bool:
-        original = Decoder(request["_blob"], self._refer).decode(before)
-        return not _identical(original, after)
 
     def call_back(self, number: int, args: Any, kwargs: Any) -> Any:
         """Have the judge call a function that a check passed."""
@@ -313,6 +312,14 @@ class _Callback:
 def _differentiable(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _snapshot(args: list[Any], kwargs: dict[str, Any]) -> bytes:
+    """Bytes that are the same as long as the arguments are; b"" for other than plain data."""
+    try:
+        return marshal.dumps((args, kwargs), 2)  # a version that does not look at identities
+    except ValueError:
+        return b""
 
 
 def _identical(before: Any, after: Any) -> bool:
