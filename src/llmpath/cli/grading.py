@@ -116,14 +116,17 @@ class _Judged:
 
     def grade(self, lab: Lab) -> GradeReport:
         """Grade one lab, and record the result if the file is the learner's own."""
-        from llmpath.ui.checklist import shown
-        from llmpath.ui.theme import make_console
-
         # Another's file stands on the reference: your own earlier labs are not theirs.
         own = self.workspace if self.file is None else None
         path = own.file(self.state.course, lab) if own is not None else self.file
         assert path is not None
         asked = request(self.state, lab, path, own, seed=self.seed, isolation=self.isolation)
+        self.grader.prepare(asked)
+        # Here, as it takes a while, in which judge and worker are started and get ready.
+        from llmpath.ui import report as _  # noqa: F401
+        from llmpath.ui.checklist import shown
+        from llmpath.ui.theme import make_console
+
         with shown(lab.checks, path.name, make_console(stderr=True)) as told:
             graded = self.grader.grade(asked, told)
         if own is not None and graded.report.status != "error":

@@ -13,16 +13,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 StartMethod = Literal["fork", "fresh"]
 Role = Literal["judge", "worker"]
+PATIENCE = 0.5  # seconds, at most, that ending a child waits for its beginning
 MAX_REQUEST = 1 << 16  # bytes of one request to the fork server
 
 # What children inherit of the environment: where programs and libraries are, the
@@ -67,10 +70,19 @@ def default_method() -> StartMethod:
 class Child(Protocol):
     """A judge or a worker."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """Its process id. It is waited for; `ChildrenError` if the child could not be started."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known to have begun."""
 
     def end(self) -> int | None:
-        """Kill it with its process group, and return its exit code where that is known."""
+        """Kill it with its process group, and return its exit code where that is known.
+
+        A child of a server that is still importing has not begun, and is not waited for.
+        """
 
 
 class Nursery(Protocol):
@@ -124,6 +136,7 @@ class _ForkServer:
                 env=environment(),
                 start_new_session=True,
             )
+        self._asked: deque[_Forked] = deque()  # whose process id is still to be received
         self._living: set[int] = set()
 
     def load(self, modules: Mapping[Role, Sequence[str]]) -> None:
@@ -134,20 +147,33 @@ class _ForkServer:
     def start(
         self, role: Role, config: dict[str, Any], folder: Path, descriptors: tuple[int, int, int]
     ) -> Child:
-        message = {"role": role, "config": config, "folder": str(folder)}
-        pid = int(self._ask(message, descriptors)["pid"])
-        self._living.add(pid)
-        return _Forked(self, pid)
+        # No answer is waited for here, either: there is enough to do while a server imports.
+        self._send({"role": role, "config": config, "folder": str(folder)}, descriptors)
+        child = _Forked(self)
+        self._asked.append(child)
+        return child
+
+    def settles(self, timeout: float) -> bool:
+        """Whether the next answer comes in time, which it does not in the midst of an import."""
+        return bool(select.select([self._control], [], [], timeout)[0])
+
+    def settle(self) -> None:
+        """Receive the process ids of all children that were asked for."""
+        while self._asked:
+            pid = int(self._receive()["pid"])
+            self._asked.popleft().started(pid)
+            self._living.add(pid)
 
     def end(self, pid: int) -> int:
         """Kill a child with its process group; its exit code."""
-        code = int(self._ask({"reap": pid})["code"])
+        self.settle()
+        self._send({"reap": pid})
+        code = int(self._receive()["code"])
         self._living.discard(pid)
         return code
 
-    def _ask(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
-        """Send one request to the server and wait for its answer."""
-        self._send(message, descriptors)
+    def _receive(self) -> dict[str, Any]:
+        """The server's next answer."""
         try:
             answer = self._control.recv(MAX_REQUEST)
         except OSError:
@@ -171,7 +197,8 @@ class _ForkServer:
     def __exit__(self, *error: object) -> None:
         self._control.close()
         if not self._living:
-            self._process.kill()  # it may be in the midst of an import, and nothing is lost
+            # It may be in the midst of an import. Children that it has just started die with it.
+            self._process.kill()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -182,16 +209,31 @@ class _ForkServer:
 class _Forked:
     """A child of the fork server."""
 
-    def __init__(self, server: _ForkServer, pid: int) -> None:
+    def __init__(self, server: _ForkServer) -> None:
         self._server = server
-        self.pid = pid
+        self._pid = 0
         self._code: int | None = None
         self._ended = False
+
+    def started(self, pid: int) -> None:
+        """Note its process id."""
+        self._pid = pid
+
+    @property
+    def pid(self) -> int:
+        if not self._pid:
+            self._server.settle()
+        return self._pid
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._pid)
 
     def end(self) -> int | None:
         if not self._ended:
             self._ended = True
-            self._code = self._server.end(self.pid)
+            if self._pid or self._server.settles(PATIENCE):
+                self._code = self._server.end(self.pid)
         return self._code
 
 
@@ -236,7 +278,14 @@ class _Interpreter:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self.pid = process.pid
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def begun(self) -> bool:
+        return True
 
     def end(self) -> int | None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

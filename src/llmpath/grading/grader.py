@@ -117,6 +117,7 @@ class Grader:
         It costs two waiting processes, and saves the next `grade` their start.
         """
         try:
+            self._load(request.folder)
             self._ready = self._session(_setting(request))
         except (ChildrenError, OSError):
             self._ready = None  # it is tried again, and told of, when it is needed
@@ -312,6 +313,7 @@ class _Grading:
             elif kind == "verdict":
                 self._take_verdict(event, by_id)
             else:
+                session.require_started()
                 self._take_end(event, session, current, now - began)
                 self._used += now - started
                 return

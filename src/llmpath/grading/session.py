@@ -165,6 +165,11 @@ class Session:
         os.close(descriptor)
         self._withdraw()  # a worker that ends before it has begun must not be waited for
 
+    def require_started(self) -> None:
+        """Wait until both have begun; `ChildrenError` if they could not be started."""
+        for child in self._children:
+            child.pid  # noqa: B018 - asking for it is waiting for it
+
     def event(self, timeout: float) -> dict[str, Any] | None:
         """The judge's next event; None if there was none for `timeout` seconds."""
         try:
@@ -231,8 +236,10 @@ class Session:
         for child in self._children:
             with contextlib.suppress(ChildrenError):
                 child.end()
+        # What has not begun holds its ends of the pipes until the server ends.
+        begun = all(child.begun for child in self._children)
         for thread in self._readers:
-            thread.join(timeout=1.0)
+            thread.join(timeout=1.0 if begun else 0.0)
         self._withdraw()
         remove(self._folder)
 

@@ -124,6 +124,8 @@ class Encoder:
             return _integer(value)
         if kind is float:
             return value if math.isfinite(value) else {"t": "float", "v": repr(value)}
+        if kind is bytes:
+            return _bytes(value)
         if depth > MAX_DEPTH:
             raise WireError(f"a value nested more than {MAX_DEPTH} deep (or within itself)")
         return self._compound(value, depth + 1)
@@ -151,7 +153,7 @@ class Encoder:
             name = "set" if isinstance(value, set) else "frozenset"
             return {"t": name, "v": [self.encode(item, depth) for item in value]}
         if isinstance(value, (bytes, bytearray)):
-            return {"t": "bytes", "v": base64.b64encode(value).decode("ascii")}
+            return _bytes(value)
         if isinstance(value, complex):
             return {"t": "complex", "v": [self.encode(value.real), self.encode(value.imag)]}
         if isinstance(value, SimpleNamespace):
@@ -195,6 +197,10 @@ class Encoder:
             tensor.detach().resolve_conj().resolve_neg().cpu().clone().contiguous()
         )
         return name
+
+
+def _bytes(value: bytes | bytearray) -> Any:
+    return {"t": "bytes", "v": binascii.b2a_base64(value, newline=False).decode("ascii")}
 
 
 def _stands(value: list[Any]) -> bool:
