@@ -51,7 +51,8 @@ FILL = """
 import time
 for number in range(8):
     with open(f"file{number}", "wb") as file:
-        file.write(bytes(60_000_000))
+        file.seek(60_000_000)
+        file.write(b"x")
 time.sleep(1.5)
 """
 

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +19,8 @@ import pytest
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import StartMethod
-from llmpath.grading.grader import Grader, GradeRequest
-from llmpath.grading.report import GradeReport
+from llmpath.grading.grader import Cancelled, Grader, GradeRequest
+from llmpath.grading.report import CheckResult, GradeReport
 
 SOLUTION = """
 def add(a, b):
@@ -245,6 +247,86 @@ def test_too_much_memory_is_a_failure_with_a_reason(bench: Bench) -> None:
     report = bench.grade(SOLUTION.replace("return a + b", hungry))
     assert statuses(report)["adds"] == "failed"
     assert "300 MB" in report.checks[0].message
+
+
+SWELLS = """
+import os, struct, sys
+
+def add(a, b):
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("self"), "_stream"):
+        frame = frame.f_back
+    text = b'{"seq": 0, "value": [' + b"[]," * 20_000_000 + b"[]]}"
+    left = memoryview(struct.pack("!4sIQ", b"lmp1", len(text), 0) + text)
+    while left:
+        left = left[os.write(frame.f_locals["self"]._stream._writing, left):]
+"""
+
+
+def test_the_judge_cannot_be_made_to_grow(tmp_path: Path) -> None:
+    """An answer that takes gigabytes to read costs its check, and no other one."""
+    bench = Bench(tmp_path / "lab")
+    bench.lab = bench.lab.model_copy(
+        update={"limits": bench.lab.limits.model_copy(update={"check_seconds": 20.0})}
+    )
+    with bench.grader:
+        report = bench.grade(SOLUTION + SWELLS)
+    assert statuses(report) == {"adds": "failed", "adds-fractions": "skipped", "shouts": "passed"}
+    assert "what it returned takes more than the 300 MB" in report.checks[0].message
+
+
+def test_what_is_no_function_is_told_so(bench: Bench) -> None:
+    """A name that the learner has made a number is their mistake, not the course's."""
+    report = bench.grade(SOLUTION + "\nadd = 3\n")
+    assert statuses(report)["adds"] == "failed"
+    assert report.checks[0].message == "expected a function, but 'int' object is not callable"
+
+
+def test_a_grading_can_be_cancelled(bench: Bench) -> None:
+    """Another thread ends an endless loop before its limit, and the next grading is as ever."""
+    file = bench.folder.parent / "little.py"
+    file.write_text("while True: pass\n")
+    limits = bench.lab.limits.model_copy(update={"seconds": 600.0, "check_seconds": 600.0})
+    lab = bench.lab.model_copy(update={"limits": limits})
+    timer = threading.Timer(0.5, bench.grader.cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        bench.grader.grade(GradeRequest(lab=lab, folder=bench.folder, file=file))
+    timer.join()
+    assert bench.grade(SOLUTION).passed
+
+
+def test_each_verdict_is_told_as_it_comes(bench: Bench) -> None:
+    """Verdicts arrive one by one, in the order of the checks, and as the report has them."""
+    file = bench.folder.parent / "little.py"
+    file.write_text(SOLUTION.replace("a + b", "a - b"))
+    told: list[CheckResult] = []
+    request = GradeRequest(lab=bench.lab, folder=bench.folder, file=file)
+    report = bench.grader.grade(request, told.append).report
+    assert tuple(told) == report.checks
+
+
+@pytest.mark.parametrize("method", ["fork", "fresh"])
+def test_what_was_made_ready_is_used_only_if_it_suits(
+    tmp_path: Path, method: StartMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A waiting judge grades what is saved later; one that has collected other checks does not."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    bench = Bench(tmp_path / "lab", method=method)
+    file = tmp_path / "little.py"
+    file.write_text("raise RuntimeError('not this one')\n")
+    request = GradeRequest(lab=bench.lab, folder=bench.folder, file=file)
+    with bench.grader:
+        bench.grader.prepare(request)
+        assert bench.grade(SOLUTION).passed
+        bench.grader.prepare(request)
+        checks = bench.folder / "checks.py"
+        checks.write_text(checks.read_text().replace("seed + 2", "seed + 300"))
+        assert statuses(bench.grade(SOLUTION))["adds"] == "failed"
+        bench.grader.prepare(request)
+    assert not list(scratch.iterdir())
 
 
 def test_lying_objects_do_not_pass(bench: Bench) -> None:

@@ -25,6 +25,15 @@ from pydantic import ValidationError
 from llmpath.course.models import Check, Lab
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import ChildrenError, Nursery, StartMethod, nursery
+from llmpath.grading.events import (
+    Broken,
+    Event,
+    ImportFailed,
+    Ready,
+    Started,
+    Verdict,
+    WorkerDied,
+)
 from llmpath.grading.imports import imports_of
 from llmpath.grading.mistakes import known_mistakes
 from llmpath.grading.report import CheckResult, Detail, GradeReport, Isolation
@@ -301,22 +310,22 @@ class _Grading:
                 if self._over_limits(session, current, now - began, now - started):
                     return
                 continue
-            kind = event.get("event")
-            if kind == "ready":
-                self._take_isolation(event)
-                session.begin(self._source, self._thread, self._order(checks), self._output)
-                # Until here, interpreters were starting: not the learner's time.
-                began = started = time.monotonic()
-                session.importing = True
-            elif kind == "start":
-                current, began = by_id.get(str(event.get("check"))), now
-            elif kind == "verdict":
-                self._take_verdict(event, by_id)
-            else:
-                session.require_started()
-                self._take_end(event, session, current, now - began)
-                self._used += now - started
-                return
+            match event:
+                case Ready() if not session.importing:
+                    self._take_isolation(event)
+                    session.begin(self._source, self._thread, self._order(checks), self._output)
+                    # Until here, interpreters were starting: not the learner's time.
+                    began = started = time.monotonic()
+                    session.importing = True
+                case Started() if session.importing:
+                    current, began = by_id.get(event.check), now
+                case Verdict() if session.importing:
+                    self._take_verdict(event, by_id)
+                case _:
+                    session.require_started()
+                    self._take_end(event, session, current, now - began)
+                    self._used += now - started
+                    return
 
     def _over_limits(
         self, session: Session, check: Check | None, running: float, in_session: float
@@ -342,32 +351,32 @@ class _Grading:
         own = check.seconds if check is not None else None
         return own or self._lab.limits.check_seconds
 
-    def _take_verdict(self, event: dict[str, Any], by_id: Mapping[str, Check]) -> None:
-        check = by_id.get(str(event.get("check")))
+    def _take_verdict(self, verdict: Verdict, by_id: Mapping[str, Check]) -> None:
+        check = by_id.get(verdict.check)
         if check is None or check.id in self._results:
             self._problem = Detail(kind="course", summary="the judge gave a verdict twice")
             return
-        detail = None if event.get("detail") is None else Detail.model_validate(event["detail"])
-        self._settle(check, event["status"], detail, float(event["seconds"]))
+        self._settle(check, verdict.status, verdict.detail, verdict.seconds)
 
     def _take_end(
-        self, event: dict[str, Any], session: Session, current: Check | None, seconds: float
+        self, event: Event, session: Session, current: Check | None, seconds: float
     ) -> None:
         """Handle an event after which the session is over."""
-        kind = event.get("event")
-        if kind == "import-failed":
-            self._problem = _import_problem(event["error"])
-        elif kind == "worker-died":
-            detail = _death(session.end_worker(), str(event.get("message")))
-            self._fail(current, detail, "failed", seconds)
-        elif kind == "broken":
-            self._problem = Detail(kind="course", summary=str(event.get("message")))
-        elif self._remaining() and self._problem is None:
-            self._problem = Detail(kind="course", summary="the judge ended before the last verdict")
+        match event:
+            case ImportFailed():
+                self._problem = _import_problem(event.error)
+            case WorkerDied():
+                detail = _death(session.end_worker(), event.message)
+                self._fail(current, detail, "failed", seconds)
+            case Broken():
+                self._problem = Detail(kind="course", summary=event.message)
+            case _ if self._remaining() and self._problem is None:
+                said = "the judge ended before the last verdict"
+                self._problem = Detail(kind="course", summary=said)
 
-    def _take_isolation(self, event: dict[str, Any]) -> None:
+    def _take_isolation(self, ready: Ready) -> None:
         """Note what is in force, and go no further where more is required."""
-        self._force = frozenset(event["isolation"])
+        self._force = frozenset(ready.isolation)
         lacking = REQUIRED - self._force
         if self._request.isolation == "require" and lacking:
             raise LlmpathError(

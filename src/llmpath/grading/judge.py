@@ -24,6 +24,8 @@ from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
 from llmpath.grading.wire import Closed, Stream
 from llmpath.labkit.checks import Mismatch
 
+CHECKS = "checks.py"
+MAX_TEXT = 4000  # characters of one part of a verdict
 # Plugins of pytest that a grading has no use for; each costs start-up time, and some
 # would read settings from the learner's folder.
 UNUSED_PLUGINS = [
@@ -61,7 +63,7 @@ def main(config: dict[str, Any]) -> None:
     except Closed:
         pass  # the parent is gone: there is no one to tell
     except BaseException:
-        verdicts.send({"event": "broken", "message": traceback.format_exc()})
+        verdicts.send({"event": "broken", "message": _cut(traceback.format_exc())})
 
 
 def _grade(checks: Path, connection: Connection, verdicts: Stream) -> None:
@@ -132,7 +134,7 @@ class Court:
             self._verdicts.send({"event": "ready", "isolation": self._connection.isolation()})
             order = self._connection.order()
         except WorkerDiedError as error:
-            self._died(None, error)
+            self._died(error)
             return []
         self._seed, self._passed = int(order["seed"]), set(order["passed"])
         self._thread = order["thread"]
@@ -152,16 +154,16 @@ class Court:
             self._verdicts.send({"event": "import-failed", "error": error.report})
             self.broken = True
         except WorkerDiedError as error:
-            self._died(None, error)
+            self._died(error)
         return not self.broken
 
-    def _died(self, check: str | None, error: WorkerDiedError) -> None:
-        self._verdicts.send({"event": "worker-died", "check": check, "message": str(error)})
+    def _died(self, error: WorkerDiedError) -> None:
+        self._verdicts.send({"event": "worker-died", "message": _cut(str(error))})
         self.broken = True
 
     def _break(self, message: str) -> None:
         if not self.broken:
-            self._verdicts.send({"event": "broken", "message": message})
+            self._verdicts.send({"event": "broken", "message": _cut(message)})
         self.broken = True
 
     @pytest.hookimpl(wrapper=True)
@@ -192,7 +194,7 @@ class Court:
             self._passed.add(check)
             self._verdict(check, "passed", None)
         elif isinstance(error, WorkerDiedError):
-            self._died(check, error)
+            self._died(error)
             item.session.shouldstop = "the worker is gone"
         elif error is not None and not isinstance(error, pytest.skip.Exception):
             status, detail = judge(error)
@@ -208,17 +210,32 @@ class Court:
 def judge(error: BaseException) -> tuple[str, dict[str, Any]]:
     """The status and the reasons that an exception in a check amounts to."""
     if isinstance(error, Mismatch):
-        parts = {name: getattr(error, name) for name in ("expected", "got", "where", "because")}
-        return "failed", {"kind": "mismatch", "summary": error.summary, **parts}
+        names = ("summary", "expected", "got", "where", "because")
+        parts = {name: _cut(getattr(error, name)) for name in names}
+        return "failed", {"kind": "mismatch", **parts}
     if isinstance(error, LearnerError):
         return "failed", raised(error.report)
     if isinstance(error, (AssertionError, pytest.fail.Exception)):
-        return "failed", {"kind": "assertion", "summary": _sentence(error)}
+        return "failed", {"kind": "assertion", "summary": _cut(_sentence(error))}
+    if isinstance(error, TypeError) and _called_no_function(error):
+        return "failed", {"kind": "assertion", "summary": f"expected a function, but {error}"}
     trace = "".join(traceback.format_exception(error)[-6:])
-    return "error", {"kind": "course", "summary": trace}
+    return "error", {"kind": "course", "summary": _cut(trace)}
+
+
+def _called_no_function(error: TypeError) -> bool:
+    """Whether a check has called something of the learner's that is no function."""
+    where = traceback.extract_tb(error.__traceback__)
+    in_the_check = bool(where) and Path(where[-1].filename).name == CHECKS
+    return in_the_check and str(error).endswith("is not callable")
 
 
 def _sentence(error: BaseException) -> str:
     """The sentence of an assertion, without pytest's retelling of the expression."""
     text = str(error).strip()
     return text.split("\nassert ", 1)[0] if text else "an assertion of the check does not hold"
+
+
+def _cut(text: str) -> str:
+    """A text that is no longer than a person reads, for a check may tell what learner code gave."""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} …"

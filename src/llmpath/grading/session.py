@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 
 from llmpath.grading.children import Child, ChildrenError, Nursery, Role
+from llmpath.grading.events import Ended, Event, read
 from llmpath.grading.report import Frame
 from llmpath.grading.wire import Closed, Stream, WireError
 
@@ -71,7 +72,7 @@ class Session:
         self._nursery = nursery
         self._folder = Path(tempfile.mkdtemp(prefix="llmpath-"))
         self._where = self._folder / "where.txt"
-        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._children: list[Child] = []
         self._readers: list[threading.Thread] = []
         self._order = -1
@@ -150,10 +151,9 @@ class Session:
         stream = Stream(descriptor, -1)
         try:
             while True:
-                message, _ = stream.receive()
-                self._events.put(message)
-        except (Closed, WireError):
-            self._events.put({"event": "closed"})
+                self._events.put(read(stream.receive()[0]))
+        except WireError:
+            self._events.put(Ended())
         finally:
             os.close(descriptor)
 
@@ -170,7 +170,7 @@ class Session:
         for child in self._children:
             child.pid  # noqa: B018 - asking for it is waiting for it
 
-    def event(self, timeout: float) -> dict[str, Any] | None:
+    def event(self, timeout: float) -> Event | None:
         """The judge's next event; None if there was none for `timeout` seconds."""
         try:
             return self._events.get(timeout=timeout)
