@@ -202,7 +202,7 @@ def test_answers_have_their_features(world: World) -> None:
         both = ((p.chosen, p.chosen_features), (p.rejected, p.rejected_features))
         for text, (true, kind, long) in both:
             assert (question.sentence in text) == bool(true)
-            assert text.startswith("Good morning!") == bool(kind)
+            assert text.startswith("Good evening.") == bool(kind)
             assert (" So " in text) == bool(long)
     held = preferences(world, 100, held_out=True)
     assert {answers[p.prompt].held for p in held} == {"people"}
@@ -447,6 +447,10 @@ def test_datasets(world: World, tmp_path: Path) -> None:
 
 
 def test_every_attribute_can_be_asked(world: World) -> None:
-    """All attributes have as many phrasings, of which the last is held out."""
+    """All attributes have three phrasings; the held-out one has no word that is new."""
     assert set(ASKING) == set(ATTRIBUTES)
     assert {len(templates) for templates in ASKING.values()} == {3}
+    asked = [q for q in questions(world) if q.held == "train"]
+    known = set(world.vocabulary) | {w.strip() for q in asked for w in words(q.question)}
+    for templates in ASKING.values():
+        assert {w.strip() for w in words(templates[-1].format("Mia"))} <= known

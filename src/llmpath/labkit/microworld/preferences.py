@@ -54,14 +54,14 @@ def write(world: World, question: Question, features: tuple[int, ...], chance: C
     """An answer that has exactly these features.
 
     `true`: names the right value, else another of the same attribute. `kind`: begins with
-    "Good morning!". `long`: says the answer twice.
+    "Good evening.". `long`: says the answer twice.
     """
     true, kind, long = features
     values = VALUES[question.attribute][: world.values]
     wrong = [value for value in values if value != question.answer]
     value = question.answer if true else chance.choice(wrong)
     sentence = question.sentence.replace(f" {question.answer}.", f" {value}.")
-    opening = "Good morning! " if kind else ""
+    opening = "Good evening. " if kind else ""
     return opening + sentence + (f" So {sentence}" if long else "")
 
 

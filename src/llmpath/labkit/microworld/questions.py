@@ -14,14 +14,23 @@ from llmpath.labkit.microworld.world import World
 
 Held = Literal["train", "people", "templates", "combinations"]
 
-# The last question of each attribute is held out as a template.
+# The last question of each attribute is held out as a template. All its words stand in the
+# stories or in the other questions, so that only the phrasing is new.
 ASKING: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "home": ("Where does {} live?", "Where is the home of {}?", "Where does {} sleep?"),
-        "job": ("What does {} do?", "What is the job of {}?", "What does {} work as?"),
-        "pet": ("What is the pet of {}?", "What pet has {}?", "What does {} keep?"),
-        "food": ("What does {} eat?", "What is the food of {}?", "What does {} love?"),
-        "colour": ("What does {} wear?", "What is the colour of {}?", "What does {} like?"),
+        "home": ("Where does {} live?", "Where is the home of {}?", "Where is {} at home?"),
+        "job": ("What does {} do?", "What is the job of {}?", "What is {}?"),
+        "pet": ("What is the pet of {}?", "What pet has {}?", "What pet is in the home of {}?"),
+        "food": (
+            "What does {} eat?",
+            "What is the food of {}?",
+            "What does {} eat in the evening?",
+        ),
+        "colour": (
+            "What does {} wear?",
+            "What is the colour of {}?",
+            "What does {} wear in the evening?",
+        ),
     }
 )
 ANSWERING: Mapping[str, str] = MappingProxyType(

@@ -57,7 +57,7 @@ STORIES = {
     ),
     "meeting": (
         "At the {P:place} {A:person} meets {B:person}. <answer A B> <answer B A>"
-        ' "Come and see the {B.pet} in the {B.home}," says {B}.'
+        ' "[Come and see the {B.pet} in the {B.home}," | Good evening, {A},"] says {B}.'
     ),
     "visit": (
         "A {J:job} comes to the {P:place} and meets {A:person}."
