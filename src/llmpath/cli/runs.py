@@ -50,6 +50,14 @@ def run(
         str, typer.Option("--data", help="The text: microworld, python, a path, or a hub name.")
     ] = "microworld",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")] = 0,
+    track: Annotated[
+        str | None,
+        typer.Option(
+            "--track",
+            metavar="tensorboard|mlflow|wandb|trackio",
+            help="Tell an experiment tracker as well.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
     """Run a lab's experiment on your code, and show what it does.
@@ -63,6 +71,7 @@ def run(
 
     state: State = context.obj
     _check(context, name, resume)
+    _check_tracker(track)
     variant = variant_of(scale, data, seed)
     if every:
         raise typer.Exit(walk(state, variant, reference=reference, device=device, as_json=as_json))
@@ -71,6 +80,7 @@ def run(
         request = _resumed(state, chosen, name or "", quiet=as_json)
     else:
         request = prepare(state, chosen, variant, reference=reference, device=device, quiet=as_json)
+    request = request.model_copy(update={"track": track})
     outcome = _run(state, chosen, request, as_json)
     keep(state, chosen, request, quiet=as_json)
     raise typer.Exit(EXIT.get(outcome, 1))
@@ -92,6 +102,18 @@ def _check(context: typer.Context, name: str | None, resume: bool) -> None:
                 f"{flag} is for a new run; a resumed one keeps what it began with.",
                 f"Leave out {flag}, or --resume.",
             )
+
+
+def _check_tracker(track: str | None) -> None:
+    """Refuse a tracker that is not known or not installed, before anything is made."""
+    from llmpath.running.request import TRACKERS
+    from llmpath.running.tracking.follower import require
+
+    known = next((tracker for tracker in TRACKERS if tracker == track), None)
+    if known is not None:
+        require(known)
+    elif track is not None:
+        raise LlmpathError(f"--track {track} is not known.", f"Say one of {', '.join(TRACKERS)}.")
 
 
 def _resumed(state: State, lab: Lab, name: str, *, quiet: bool) -> RunRequest:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 
 def take() -> tuple[int, int]:
@@ -33,12 +34,21 @@ def end_with_parent(reading: int) -> None:
     if sys.platform == "linux":
         _signal_on_close(reading)
 
-    def watch() -> None:
-        while os.read(reading, 4096):
-            pass
+    def end() -> None:
         if hasattr(os, "killpg"):
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
+
+    on_close(reading, end)
+
+
+def on_close(reading: int, call: Callable[[], object]) -> None:
+    """Call something, in a thread, as soon as the other end of `reading` is gone."""
+
+    def watch() -> None:
+        while os.read(reading, 4096):
+            pass
+        call()
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -129,6 +129,20 @@ class Saved(_Event):
     artefact: bool = False
 
 
+class Tracked(_Event):
+    """What an experiment tracker says; it is passed on, and not kept with the run.
+
+    Attributes:
+        where: how to look at what it keeps.
+        problem: why it could not take everything; "" if it could.
+    """
+
+    event: Literal["tracked"] = "tracked"
+    tracker: str
+    where: str = ""
+    problem: str = ""
+
+
 class Output(_Event):
     """What the learner's code printed."""
 
@@ -226,7 +240,7 @@ class Ended(_Event):
 
 Event = Annotated[
     Started | Resumed | Progress | Checkpoint | Log | Floor | Sample | Table | Figure | Saved
-    | Output | Unreadable | Failed | Result | Ended,
+    | Tracked | Output | Unreadable | Failed | Result | Ended,
     Field(discriminator="event"),
 ]  # fmt: skip
 

@@ -120,6 +120,12 @@ class Child:
                 drained_by = min(drained_by, time.monotonic() + DRAIN)
             self._escalate()
 
+    def waiting(self) -> Iterator[Message]:
+        """What has come from the child and was not taken yet; does not wait for more."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self._messages.get_nowait()
+
     def stop(self) -> None:
         """Ask the child to end; asked again, or ignored for `GRACE` seconds, insist."""
         if self._exited.is_set():

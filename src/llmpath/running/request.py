@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Scale = Literal["micro", "mini", "gpu"]
+Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 SCALES: tuple[Scale, ...] = get_args(Scale)
+TRACKERS: tuple[Tracker, ...] = get_args(Tracker)
 NAMED_DATA = ("microworld", "python", "python-docs")  # all other data is a path or a hub name
 
 
@@ -31,6 +33,7 @@ class RunRequest(BaseModel):
         course_version: the version of the course, to be kept with the result.
         resume: whether to go on from the checkpoint in `run_folder`, which must be that of a
             run which ended before it was done (see `resume.resumable`).
+        track: the experiment tracker that is to be told of the run as well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,3 +53,4 @@ class RunRequest(BaseModel):
     makes: tuple[str, ...] = ()
     course_version: str = ""
     resume: bool = False
+    track: Tracker | None = None

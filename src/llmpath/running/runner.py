@@ -24,6 +24,7 @@ from llmpath.running.events import (
 from llmpath.running.process import Child, Message
 from llmpath.running.recorder import Recorder
 from llmpath.running.request import RunRequest
+from llmpath.running.tracking.follower import Follower, require
 
 
 def run(request: RunRequest) -> Generator[Event]:
@@ -39,8 +40,8 @@ def run(request: RunRequest) -> Generator[Event]:
         request: what to run; its run folder must exist.
 
     Raises:
-        LlmpathError: at once, if a file is missing; while events are taken, if the run
-            cannot be kept, such as on a full disk.
+        LlmpathError: at once, if a file or the tracker is missing; while events are taken,
+            if the run cannot be kept, such as on a full disk.
     """
     for path, mend in (
         (request.learner_file, "`llmpath lab reset` brings the starter back."),
@@ -48,6 +49,8 @@ def run(request: RunRequest) -> Generator[Event]:
     ):
         if not path.is_file():
             raise LlmpathError(f"There is no file {path}.", mend)
+    if request.track is not None:
+        require(request.track)
     return _events(request)
 
 
@@ -56,10 +59,14 @@ def _events(request: RunRequest) -> Generator[Event]:
         yield from record.before
         began = time.time() - record.seconds
         seen = _Seen(record.before)
-        module, line = "llmpath.running.child", _line(request, began)
-        with Child(module, line, request.run_folder) as child, child.stopped_by_interrupt():
+        with (
+            Follower(request, began) as follower,
+            Child("llmpath.running.child", _line(request, began), request.run_folder) as child,
+            child.stopped_by_interrupt(),
+        ):
             try:
                 for message in child.messages():
+                    yield from follower.news()
                     if message is None or _is_startup_noise(message, child, seen):
                         continue
                     event = _event(message, time.time() - began)
@@ -70,10 +77,11 @@ def _events(request: RunRequest) -> Generator[Event]:
                 child.stopping = True
                 record.keep(seen.ended(child, began, request))
                 raise
-        ended = seen.ended(child, began, request)
-        if seen.needs_picture:
-            yield record.draw(seen.curves, ended.at)
-        record.keep(ended)
+            ended = seen.ended(child, began, request)
+            if seen.needs_picture:
+                yield record.draw(seen.curves, ended.at)
+            record.keep(ended)
+            yield from follower.ended()
     yield ended
 
 

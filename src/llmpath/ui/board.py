@@ -71,6 +71,7 @@ class Board:
     files: dict[str, str] = field(default_factory=dict)
     checkpoint: ev.Checkpoint | None = None
     tokens: Speed = field(default_factory=Speed)
+    tracked: list[ev.Tracked] = field(default_factory=list)
     partial: str = ""
     problems: list[ev.Unreadable] = field(default_factory=list)
     curves: Curves = field(default_factory=Curves)
@@ -93,6 +94,8 @@ class Board:
                 self.tables.append(event)
             case ev.Figure() | ev.Saved():
                 self.files[event.path] = event.name
+            case ev.Tracked():
+                self.tracked.append(event)
             case ev.Output():
                 return self._lines(event.text)
             case ev.Unreadable():

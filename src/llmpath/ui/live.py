@@ -353,7 +353,17 @@ def _conclusion(board: Board, console: Console, root: str) -> list[RenderableTyp
     if ended.outcome != "finished" and board.checkpoint is not None:
         parts.append(_resumable(board, board.checkpoint))
     parts.append(_kept(board, ended, root))
+    parts += (_tracked(event, signs.warning) for event in board.tracked)
     return parts
+
+
+def _tracked(event: ev.Tracked, warning: str) -> Text:
+    """How to look at the run in a tracker, or what went wrong there."""
+    name = one_line(event.tracker)
+    if event.problem:
+        words = f"{name} could not take everything: {one_line(event.problem)}"
+        return Text.assemble((f"{warning} ", "warn"), words)
+    return Text.assemble((f"In {name}: ", "muted"), (one_line(event.where), "command"))
 
 
 def _resumable(board: Board, checkpoint: ev.Checkpoint) -> Text:
