@@ -1,8 +1,8 @@
 """A step, or a whole course, begun from templates: a worked example that passes every proof.
 
-What is made is planned as contents of files, then written: nothing that stands there is ever
-overwritten but `path.yaml`, to which the step's id is added, last, with every other byte of it
-left as it was.
+What is made is planned as contents of files, then written. Nothing that stands there is ever
+overwritten but `topics.yaml` and `path.yaml`, to each of which one entry is added, last, with
+every other byte of them left as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from string import Template
 
 from llmpath.authoring import schema
 from llmpath.course.course import unknown
-from llmpath.course.documents import decode, read
+from llmpath.course.documents import KeyPath, decode, read
 from llmpath.course.insertion import append
 from llmpath.course.locate import is_course
 from llmpath.course.models import Id, PathFile, TopicsFile
@@ -109,11 +109,13 @@ def begin_step(root: Path, step: NewStep) -> Begun:
         raise LlmpathError(f"The course has a step {step.id!r} already.", "Choose another id.")
     number = stage_ids.index(step.stage)
     before = [each for stage in path.stages[: number + 1] for each in stage.steps]
-    contents = _step_files(step, requires=tuple(before[-1:]), topics=_planned(root, step.id))
+    topics, changed = _syllabus(root, step)
+    changed[PATH] = _added(root, PATH, ("stages", number, "steps"), step.id)
+    contents = _step_files(step, requires=tuple(before[-1:]), topics=topics)
     missing = {n: c for n, c in _schemas().items() if not (root / n).exists()}
-    on_path = _on_path(root, number, step.id)
     made = _write(root, contents | missing)
-    files.write(root / PATH, on_path)
+    for name, content in changed.items():
+        files.write(root / name, content)
     return Begun(root, made)
 
 
@@ -125,13 +127,22 @@ def stages(root: Path) -> PathFile:
     return path
 
 
-def _planned(root: Path, step: str) -> tuple[str, ...]:
-    """The topics of the syllabus that are planned for a step."""
+def _syllabus(root: Path, step: NewStep) -> tuple[tuple[str, ...], dict[str, bytes]]:
+    """The topics of a step, and `topics.yaml` as it has to become for them.
+
+    Those are what the syllabus has planned for the step, or else a topic of its own name.
+    """
     if not (root / TOPICS).exists():
-        return ()
-    syllabus, _ = fit(read(root / TOPICS, TOPICS), TopicsFile)
-    topics = syllabus.topics if syllabus is not None else ()
-    return tuple(topic.id for topic in topics if topic.planned == step)
+        return (), {}
+    syllabus, problems = fit(read(root / TOPICS, TOPICS), TopicsFile)
+    if syllabus is None:
+        raise CourseError(problems)
+    planned = tuple(topic.id for topic in syllabus.topics if topic.planned == step.id)
+    if planned or step.id in [topic.id for topic in syllabus.topics]:
+        return planned or (step.id,), {}
+    entry = f"{{id: {step.id}, title: {json.dumps(step.title, ensure_ascii=False)}, "
+    entry += f"stage: {step.stage}}}"
+    return (step.id,), {TOPICS: _added(root, TOPICS, ("topics",), entry)}
 
 
 def _require_id(name: str) -> None:
@@ -191,12 +202,13 @@ def _scalar(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def _on_path(root: Path, stage: int, step: str) -> bytes:
-    content = (root / PATH).read_bytes()
-    text = decode(content, PATH)
+def _added(root: Path, name: str, path: KeyPath, entry: str) -> bytes:
+    """A file of the course with an entry at the end of one of its lists."""
+    content = (root / name).read_bytes()
+    text = decode(content, name)
     assert isinstance(text, str)  # it has been read before
     mark = content[: len(content) - len(text.encode())]  # some editors begin a file with one
-    return mark + append(text, ("stages", stage, "steps"), step, PATH).encode()
+    return mark + append(text, path, entry, name).encode()
 
 
 def _write(root: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:

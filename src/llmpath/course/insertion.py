@@ -1,8 +1,8 @@
-"""One word added to a list of a YAML file, with every other byte left as it is.
+"""One entry added to a list of a YAML file, with every other byte left as it is.
 
 Comments and layout are the author's. Where a library that writes YAML would lay a file out
-anew, this puts a word where the list ends and then reads both texts: the edit stands only if
-the new one holds what the old one did, and the word.
+anew, this puts the entry where the list ends and then reads both texts: the edit stands only
+if the new one holds what the old one did, and the entry.
 """
 
 from __future__ import annotations
@@ -19,40 +19,41 @@ if TYPE_CHECKING:
 WIDTH = 100  # columns, after which a list in brackets goes on in the next line
 
 
-def append(text: str, path: KeyPath, word: str, name: str) -> str:
-    """The text of a YAML file with a word at the end of the list at a path.
+def append(text: str, path: KeyPath, entry: str, name: str) -> str:
+    """The text of a YAML file with an entry at the end of the list at a path.
 
     Args:
         text: the file, which can be read without problems. Line endings may be of any kind.
         path: keys and indices from the root to the list; the last key may be missing.
-        word: what is added; it needs no quotes.
+        entry: what is added, as YAML on one line: a word, or a mapping in braces.
         name: how an error names the file.
 
     Raises:
         LlmpathError: the list is written in a way in which nothing can be added to it safely.
     """
-    where, piece = _insertion(text, path, word)
+    where, piece = _insertion(text, path, entry)
     changed = text[:where] + piece + text[where:]
-    if parse(changed.encode(), name).data != _expected(text, path, word, name):
+    if parse(changed.encode(), name).data != _expected(text, path, entry, name):
         listing = ".".join(map(str, path))
         raise LlmpathError(
-            f"{word} cannot be added to {listing} in {name} without changing more than that.",
+            f"{entry} cannot be added to {listing} in {name} without changing more than that.",
             "Add it by hand, then type the command again.",
         )
     return changed
 
 
-def _expected(text: str, path: KeyPath, word: str, name: str) -> Any:
+def _expected(text: str, path: KeyPath, entry: str, name: str) -> Any:
+    added: Any = parse(f"- {entry}".encode(), name).data
     data = copy.deepcopy(parse(text.encode(), name).data)
     *parents, key = path
     inner: Any = data
     for part in parents:
         inner = inner[part]
-    inner[key] = [*inner.get(key, ()), word]
+    inner[key] = [*inner.get(key, ()), *(added or ())]
     return data
 
 
-def _insertion(text: str, path: KeyPath, word: str) -> tuple[int, str]:
+def _insertion(text: str, path: KeyPath, entry: str) -> tuple[int, str]:
     """Where to insert what."""
     import yaml
 
@@ -62,17 +63,17 @@ def _insertion(text: str, path: KeyPath, word: str) -> tuple[int, str]:
         node = _child(node, part)
     listing = _child(node, path[-1])
     if listing is None:
-        return _key(text, node, f"{path[-1]}: [{word}]")
+        return _key(text, node, f"{path[-1]}: [{entry}]")
     if not listing.flow_style:
         indent = " " * listing.start_mark.column
-        return _line_after(text, listing, f"{indent}- {word}")
+        return _line_after(text, listing, f"{indent}- {entry}")
     if not listing.value:
-        return listing.start_mark.index + 1, word
+        return listing.start_mark.index + 1, entry
     last = listing.value[-1]
-    if last.end_mark.column + len(word) + len(", ]") > WIDTH:
+    if last.end_mark.column + len(entry) + len(", ]") > WIDTH:
         newline = "\r\n" if "\r\n" in text else "\n"
-        return last.end_mark.index, f",{newline}{' ' * (listing.start_mark.column + 1)}{word}"
-    return last.end_mark.index, f", {word}"
+        return last.end_mark.index, f",{newline}{' ' * (listing.start_mark.column + 1)}{entry}"
+    return last.end_mark.index, f", {entry}"
 
 
 def _child(node: Any, part: str | int) -> Any:
