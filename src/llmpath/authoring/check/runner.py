@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from llmpath.authoring import rehearsal
 from llmpath.authoring.check import cache, coverage, files, mutation
 from llmpath.authoring.check.bench import Bench, Places
 from llmpath.authoring.check.finding import Finding, Measure, ProofName, Proved, Verdict
@@ -117,6 +119,8 @@ def check(request: CheckRequest) -> Generator[Event]:
     done = [first]
     if not request.names and (not request.only or "coverage" in request.only):
         done.append(_timed("coverage", "", lambda: _topics(course, sources)))
+    if not request.names and (not request.only or "upgrade" in request.only):
+        done.append(_timed("upgrade", "", lambda: _upgrade(course)))
     yield Planned(len(plan) + len(done))
     yield from done
     jobs = request.jobs or _processors()
@@ -139,6 +143,11 @@ def _processors() -> int:
 def _topics(course: Course, sources: Sources) -> Iterator[Finding]:
     if sources.topics is not None:
         yield from coverage.prove_topics(course, sources.topics.document)
+
+
+def _upgrade(course: Course) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory(prefix="llmpath-author-") as scratch:
+        yield from map(Finding.of, rehearsal.problems(course, Path(scratch)))
 
 
 def _chosen(course: Course, sources: Sources, names: tuple[str, ...]) -> list[Subject]:
