@@ -40,7 +40,7 @@ def from_here(data: str) -> str:
     path, sign, column = data.partition("#")
     for name, rest in ((data, ""), (path, sign + column)):
         place = Path(name).expanduser()
-        if data not in NAMED_DATA and place.exists():
+        if name and data not in NAMED_DATA and place.exists():
             return f"{place.absolute()}{rest}"
     return data
 
