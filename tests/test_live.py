@@ -207,6 +207,15 @@ def test_each_outcome_is_told_and_given_back(outcome, words):
     assert "1 min 30 s" in file.getvalue()
 
 
+def test_a_terminal_can_open_the_pictures():
+    """Each file of the run is a link to where it lies; in a file there is none."""
+    events = run_of(ev.Figure(name="a curve", path="a curve.png"))
+    link = "\x1b]8;id="
+    text = shown(events, terminal=True)
+    assert re.search(r"\x1b\]8;id=\d+;file:///w/runs/doubling/now/a%20curve.png\x1b", text)
+    assert link not in shown(events)
+
+
 def test_a_run_that_can_go_on_says_how():
     """One that was cut short after a checkpoint names the command and the step."""
     ended = FINISHED.model_copy(update={"outcome": "interrupted"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from rich import box
 from rich.console import Console, Group, JustifyMethod, RenderableType
@@ -26,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.spinner import Spinner
+from rich.style import Style
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -397,10 +399,17 @@ def _kept(board: Board, ended: ev.Ended, root: str) -> Text:
     if prefix and folder.startswith((prefix + "/", prefix + "\\")):
         folder = folder[len(prefix) + 1 :]
     text = Text("In ", style="muted").append(folder, style="path")
-    if board.files:
-        text.append(f": {', '.join(one_line(path) for path in board.files)}")
+    for index, path in enumerate(board.files):
+        text.append(", " if index else ": ")
+        # Many terminals open what a link leads to: a picture is one click away.
+        text.append(one_line(path), style=Style(link=_address(ended.folder, path)))
     facts = [_duration(ended.seconds), _speed(board.tokens.mean)]
     return text.append(f"  ({', '.join(fact for fact in facts if fact)})")
+
+
+def _address(folder: str, path: str) -> str:
+    """The address of a file of the run, in letters that no terminal takes for a control."""
+    return f"file://{quote(folder, errors='replace')}/{quote(path, errors='replace')}"
 
 
 def _speed(tokens: float | None) -> str:
