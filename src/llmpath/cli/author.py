@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmpath.cli.coverage import coverage
+from llmpath.cli.preview import preview
 from llmpath.cli.scaffold import new
 from llmpath.cli.schema import schema
 
@@ -69,5 +70,6 @@ def check(
 
 
 app.command("new")(new)
+app.command("preview")(preview)
 app.command("coverage")(coverage)
 app.command("schema")(schema)

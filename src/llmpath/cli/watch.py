@@ -53,7 +53,7 @@ def _watch(context: typer.Context, lab: str | None, started: Nursery) -> None:
     screen = Screen(state.console, os.path.relpath(file), chosen)
     with (
         Grader(state.course.lab_folder(chosen), started=started) as grader,
-        Watch(file, state.here.state, _Work(state, chosen, file, grader)) as watching,
+        Watch([file], state.here.state, _Work(state, chosen, file, grader)) as watching,
         screen.shown(),
     ):
         desk = _Desk(context, chosen, screen, watching)

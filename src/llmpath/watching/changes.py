@@ -1,8 +1,8 @@
-"""Notices that one file was saved: by notifications where they arrive, else by polling.
+"""Notices that files were saved: by notifications where they arrive, else by polling.
 
 Editors save in several ways: in place, by renaming a new file over the old one, by deleting
-it first. So the folder is watched, any stir in it only says "look", and what counts is
-whether the file's own identity, size or time differ from what they were.
+it first. So the folders are watched, any stir in them only says "look", and what counts is
+whether a file's own identity, size or time differ from what they were.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import watchfiles
@@ -75,23 +75,26 @@ def _stir(probe: Path, over: threading.Event, seconds: float) -> None:
 
 
 class Changes:
-    """Calls `saved` or `gone` as a file changes, from a thread of its own.
+    """Calls `saved` or `gone` as files change, from a thread of its own.
 
     Args:
-        file: the file; neither it nor its folder need exist.
-        state: a folder beside it that may be written, for the self-test.
+        files: the files; neither they nor their folders need exist.
+        state: a folder beside them that may be written, for the self-test.
         saved: called after each save.
-        gone: called when the file is no longer there.
+        gone: called when all that has changed is that files are no longer there.
     """
 
     def __init__(
-        self, file: Path, state: Path, saved: Callable[[], None], gone: Callable[[], None]
+        self,
+        files: Iterable[Path],
+        state: Path,
+        saved: Callable[[], None],
+        gone: Callable[[], None],
     ) -> None:
-        self._file = file
         self._state = state
         self._saved = saved
         self._gone = gone
-        self._seen = stamp(file)
+        self._seen = {file: stamp(file) for file in files}
         self._over = threading.Event()
         self.polling: bool | None = None
         # A daemon, as the wait for a notification can not always be cut short.
@@ -107,18 +110,19 @@ class Changes:
 
     def _run(self) -> None:
         self.polling = not notified(self._state)
+        folders = sorted({file.parent for file in self._seen})
         while not self._over.is_set():
             try:
-                self._follow(self._file.parent)
-            except OSError:  # the folder is gone, or went while it was watched
+                self._follow(folders)
+            except OSError:  # a folder is gone, or went while it was watched
                 self._look()
                 self._over.wait(RETRY)
 
-    def _follow(self, folder: Path) -> None:
-        """Look at the file whenever something stirs in the folder, while it is the same one."""
-        identity = folder.stat().st_ino
+    def _follow(self, folders: list[Path]) -> None:
+        """Look at the files whenever something stirs in their folders, while these are the same."""
+        identities = [folder.stat().st_ino for folder in folders]
         for _ in watchfiles.watch(
-            folder,
+            *folders,
             watch_filter=None,
             debounce=DEBOUNCE,
             step=STEP,
@@ -132,15 +136,16 @@ class Changes:
             raise_interrupt=False,
         ):
             self._look()
-            if folder.stat().st_ino != identity:
+            if [folder.stat().st_ino for folder in folders] != identities:
                 return
 
     def _look(self) -> None:
-        now = stamp(self._file)
-        if now == self._seen or self._over.is_set():
+        now = {file: stamp(file) for file in self._seen}
+        changed = [after for file, after in now.items() if after != self._seen[file]]
+        if not changed or self._over.is_set():
             return
         self._seen = now
-        if now is None:
+        if all(after is None for after in changed):
             self._gone()
         else:
             self._saved()

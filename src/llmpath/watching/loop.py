@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +50,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Gone:
-    """The file is not there."""
+    """None of the files is there."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Work(Protocol[Result_co, Part_co]):
     """What is done after each save. All but `cancel` is called in one thread."""
 
     def grade(self, told: Callable[[Part_co], None]) -> Result_co:
-        """Grade the file as it is now, and tell of each part that is done.
+        """Grade the files as they are now, and tell of each part that is done.
 
         Raises:
             Stopped: if `cancel` was called meanwhile.
@@ -90,31 +90,31 @@ class Stopped(Exception):  # noqa: N818 - asked for, so no error
 
 
 class Watch(Generic[Result, Part]):
-    """Grades a file at once and after each save; a context that ends its threads on exit.
+    """Grades files at once and after each save; a context that ends its threads on exit.
 
     A save during a grading ends it, for no one waits for its result any more.
 
     Args:
-        file: the learner's file.
-        state: the workspace's own folder, on the same disk, for a self-test.
+        files: what is graded.
+        state: a folder of llmpath's own on the same disk, for a self-test.
         work: what to do. What it gives or raises after the context has ended is dropped.
     """
 
-    def __init__(self, file: Path, state: Path, work: Work[Result, Part]) -> None:
-        self._file = file
+    def __init__(self, files: Sequence[Path], state: Path, work: Work[Result, Part]) -> None:
+        self._files = tuple(files)
         self._work = work
         self._events: queue.SimpleQueue[
             Began | Step[Part] | Done[Result] | Refused | Gone | Pressed | _Broken
         ] = queue.SimpleQueue()
         self._due = threading.Event()
         self._over = threading.Event()
-        self._changes = Changes(file, state, self._again, self._tell_gone)
+        self._changes = Changes(self._files, state, self._again, self._tell_gone)
         # Not a daemon: a grading that is cut short still removes its scratch folder.
         self._grading = threading.Thread(target=self._run, name="grading")
 
     def __enter__(self) -> Watch[Result, Part]:
-        if stamp(self._file) is None:
-            self._tell_gone()
+        if self._gone:
+            self._events.put(Gone())
         else:
             self._due.set()
         self._changes.start()
@@ -134,7 +134,7 @@ class Watch(Generic[Result, Part]):
 
     @property
     def polling(self) -> bool:
-        """Whether the file has to be polled, as far as that is known by now."""
+        """Whether the files have to be polled, as far as that is known by now."""
         return bool(self._changes.polling)
 
     def press(self, key: str) -> None:
@@ -150,11 +150,18 @@ class Watch(Generic[Result, Part]):
                     raise event.error
                 yield event
 
+    @property
+    def _gone(self) -> bool:
+        return all(stamp(file) is None for file in self._files)
+
     def _tell_gone(self) -> None:
-        self._events.put(Gone())
+        if self._gone:
+            self._events.put(Gone())
+        else:  # one of several
+            self._again()
 
     def _again(self) -> None:
-        """Have the file graded once more, and first of all whatever is graded now ended."""
+        """Have the files graded once more, and first of all whatever is graded now ended."""
         # In this order: the other way round, it could be the next one that is ended.
         self._work.cancel()
         self._due.set()
@@ -174,7 +181,7 @@ class Watch(Generic[Result, Part]):
                 continue
             except LlmpathError as error:
                 # Between the parts of a save, an editor may have taken the file away.
-                self._events.put(Gone() if stamp(self._file) is None else Refused(error))
+                self._events.put(Gone() if self._gone else Refused(error))
             except BaseException as error:
                 self._events.put(_Broken(error))
                 return
