@@ -25,6 +25,7 @@ BODIES = {
     "functions that return an empty text": "return ''",
     "functions that raise": "raise RuntimeError('x')",
 }
+CONSTRUCTOR = "super().__init__()"
 RAISE = "raise ValueError('top')\n"
 
 
@@ -90,12 +91,14 @@ def without(subject: LabSubject, names: tuple[str, ...]) -> str:
 def trivial(subject: LabSubject, body: str) -> str:
     """The solution with a body that does nothing in every function that the learner writes.
 
-    Constructors are left as they are, so that there is something whose methods can be called.
+    A constructor that the learner writes makes an object without attributes, so that there is
+    still something whose methods can be called.
     """
 
     def change(name: str, node: _Function) -> _Function:
-        if subject.is_written(node) and node.name != "__init__":
-            node.body = ast.parse(body.replace(FIRST, _first(node))).body
+        if subject.is_written(node):
+            does = CONSTRUCTOR if node.name == "__init__" else body.replace(FIRST, _first(node))
+            node.body = ast.parse(does).body
         return node
 
     return _changed(subject.solution, change)
