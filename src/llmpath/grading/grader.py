@@ -320,7 +320,7 @@ class _Grading:
                 case Started() if session.importing:
                     current, began = by_id.get(event.check), now
                 case Verdict() if session.importing:
-                    self._take_verdict(event, by_id)
+                    self._take_verdict(event, by_id, session.peak_mb())
                 case _:
                     session.require_started()
                     self._take_end(event, session, current, now - began)
@@ -351,12 +351,12 @@ class _Grading:
         own = check.seconds if check is not None else None
         return own or self._lab.limits.check_seconds
 
-    def _take_verdict(self, verdict: Verdict, by_id: Mapping[str, Check]) -> None:
+    def _take_verdict(self, verdict: Verdict, by_id: Mapping[str, Check], memory_mb: int) -> None:
         check = by_id.get(verdict.check)
         if check is None or check.id in self._results:
             self._problem = Detail(kind="course", summary="the judge gave a verdict twice")
             return
-        self._settle(check, verdict.status, verdict.detail, verdict.seconds)
+        self._settle(check, verdict.status, verdict.detail, verdict.seconds, memory_mb)
 
     def _take_end(
         self, event: Event, session: Session, current: Check | None, seconds: float
@@ -401,7 +401,14 @@ class _Grading:
         else:
             self._settle(check, status, detail, seconds)
 
-    def _settle(self, check: Check, status: Any, detail: Detail | None, seconds: float) -> None:
+    def _settle(
+        self,
+        check: Check,
+        status: Any,
+        detail: Detail | None,
+        seconds: float,
+        memory_mb: int = 0,
+    ) -> None:
         points = check.points if status == "passed" else 0
         self._results[check.id] = CheckResult(
             id=check.id,
@@ -411,6 +418,7 @@ class _Grading:
             message="" if detail is None else sentence(detail),
             detail=detail,
             seconds=round(seconds, 4),
+            memory_mb=memory_mb,
         )
         if self._told is not None:
             self._told(self._results[check.id])

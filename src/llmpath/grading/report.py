@@ -64,7 +64,14 @@ class Detail(_Frozen):
 
 
 class CheckResult(_Frozen):
-    """The verdict on one check. `message` says in a sentence why it did not pass."""
+    """The verdict on one check.
+
+    Attributes:
+        message: why it did not pass, in a sentence.
+        seconds: how long it took.
+        memory_mb: the resident memory of the learner's process at its most, up to the end of
+            this check, in MiB; 0 where the system does not tell.
+    """
 
     id: str
     status: CheckStatus
@@ -72,6 +79,7 @@ class CheckResult(_Frozen):
     max_points: int
     message: Printable = ""
     seconds: float = 0.0
+    memory_mb: int = 0
     detail: Detail | None = None
 
 

@@ -177,6 +177,14 @@ class Session:
         except queue.Empty:
             return None
 
+    def peak_mb(self) -> int:
+        """The resident memory of the worker at its most so far, in MiB; 0 where nothing tells."""
+        with contextlib.suppress(OSError, IndexError, ChildrenError):
+            status = Path(f"/proc/{self._children[0].pid}/status").read_text(encoding="ascii")
+            peak = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+            return int(peak[1]) // 1024 if peak else 0
+        return 0
+
     def excess(self, memory_mb: int) -> str:
         """What is used too much of, as a sentence; "" if nothing.
 

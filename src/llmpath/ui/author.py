@@ -116,12 +116,18 @@ def _line(proved: Proved, console: Console) -> Text:
 
 
 def _worth_telling(measures: Sequence[Measure]) -> list[Measure]:
-    """All measures but those of single checks, of which there are many."""
-    return [each for each in measures if not each.name.startswith("seconds of ")] + [
-        each
-        for each in measures
-        if each.name in ("seconds of all checks", "seconds of the experiment")
-    ]
+    """All measures, but of those of single checks only the one nearest to its limit."""
+    told: dict[str, Measure] = {}
+    for each in measures:
+        kind = each.name.partition(" of ")[0]
+        if kind not in told or _used(each) > _used(told[kind]):
+            told[kind] = each
+    return list(told.values())
+
+
+def _used(measure: Measure) -> float:
+    """How much of its limit something takes."""
+    return measure.value / measure.limit if measure.limit else 0.0
 
 
 def _measure(measure: Measure) -> str:

@@ -21,8 +21,8 @@ from llmpath.artefacts.recipe import Variant
 from llmpath.artefacts.supply import Artefact, Supplier, Supply
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
-from llmpath.grading.grader import Grader, GradeRequest
-from llmpath.grading.report import GradeReport
+from llmpath.grading.grader import Cancelled, Grader, GradeRequest
+from llmpath.grading.report import CheckResult, GradeReport
 from llmpath.running.events import Event
 from llmpath.running.runner import run
 from llmpath.workspace.thread import sources
@@ -108,16 +108,29 @@ class Places:
             self._reports[key] = _grade(self, lab, answer)
         return self._reports[key]
 
-    def grader(self, lab: Lab) -> Grader:
-        """The grader of this place for a lab."""
-        graders: dict[str, Grader] = self._mine.__dict__.setdefault("graders", {})
-        if lab.id not in graders:
+    def passes(self, lab: Lab, answer: Answer) -> bool:
+        """Whether an answer passes every check; the grading ends at the first that fails."""
+        grader = self.grader()
+
+        def told(result: CheckResult) -> None:
+            if result.status != "passed":
+                grader.cancel()
+
+        try:
+            return _grade(self, lab, answer, told).passed
+        except Cancelled:
+            return False
+
+    def grader(self) -> Grader:
+        """The grader of this place."""
+        grader: Grader | None = getattr(self._mine, "grader", None)
+        if grader is None:
             with self._lock:
                 if self.stopped:
                     raise CancelledError
-                graders[lab.id] = Grader(self.course.lab_folder(lab))
-                self._graders.append(graders[lab.id])
-        return graders[lab.id]
+                grader = self._mine.grader = Grader()
+                self._graders.append(grader)
+        return grader
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,7 @@ class Bench:
 
     def passes(self, lab: Lab, answers: Sequence[Answer]) -> list[bool]:
         """Whether each answer passes every check."""
-        return [report.passed for report in self.grade(lab, answers)]
+        return self.each(lambda answer: self.places.passes(lab, answer), answers)
 
     def run(self, lab: Lab, times: int) -> list[tuple[tuple[Event, ...], Path]]:
         """The events and the folder of so many runs of a lab's experiment on its solution."""
@@ -184,7 +197,12 @@ def _last(supply: Supply) -> dict[str, Artefact]:
             return found
 
 
-def _grade(places: Places, lab: Lab, answer: Answer) -> GradeReport:
+def _grade(
+    places: Places,
+    lab: Lab,
+    answer: Answer,
+    told: Callable[[CheckResult], None] | None = None,
+) -> GradeReport:
     course, graded = places.course, answer.lab or lab
     file = places.folder() / lab.file
     file.write_text(answer.source, encoding="utf-8", newline="")
@@ -192,6 +210,6 @@ def _grade(places: Places, lab: Lab, answer: Answer) -> GradeReport:
     folder = course.lab_folder(lab)
     request = GradeRequest(graded, folder, file, thread, answer.seed, course.version, answer.only)
     try:
-        return places.grader(lab).grade(request).report
+        return places.grader().grade(request, told).report
     finally:
         shutil.rmtree(file.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The solution needs but a part of what its checks may use, so that learners have room."""
+"""The solution needs but a part of the time and memory that it may use; learners have room."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from llmpath.authoring.check.bench import Answer, Bench
 from llmpath.authoring.check.finding import Finding, Measure
+from llmpath.authoring.check.solution import independent
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.models import Check
 
 SEEDS = (0, 1, 2)
 SHARE = 1 / 3
+MEMORY_SHARE = 1 / 2
 
 
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
@@ -28,11 +30,27 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
             yield _slow(subject, index, check, seconds, limit)
     whole = min(sum(check.seconds for check in report.checks) for report in reports)
     limit = subject.lab.limits.seconds
-    yield Measure(name="seconds of all checks", value=whole, unit="s", limit=limit)
+    yield Measure(name="seconds of all checks", value=round(whole, 3), unit="s", limit=limit)
     if whole > limit * SHARE:
         message = f"All checks together take {whole:.1f} s, over a third of the {limit:g} s."
         mend = "Let them do less, or raise the limit."
         yield Finding.of(subject.at(("limits", "seconds"), message, mend))
+    yield from _memory(subject, bench)
+
+
+def _memory(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
+    """The memory that each check needs alone, most of which is often that of the libraries."""
+    lab, limit = independent(subject.lab), subject.lab.limits.memory_mb
+    alone = [Answer("alone", subject.solution, only=(check.id,), lab=lab) for check in lab.checks]
+    for index, report in enumerate(bench.grade(subject.lab, alone)):
+        check = report.checks[0]
+        yield Measure(name=f"memory of {check.id}", value=check.memory_mb, unit="MB", limit=limit)
+        if check.memory_mb > limit * MEMORY_SHARE:
+            message = (
+                f"`{check.id}` uses {check.memory_mb} MB, over half of the {limit} MB allowed."
+            )
+            mend = "Let it do less, or raise `memory_mb`."
+            yield Finding.of(subject.at(("checks", index, "id"), message, mend))
 
 
 def _slow(subject: LabSubject, index: int, check: Check, seconds: float, limit: float) -> Finding:
