@@ -363,7 +363,7 @@ def test_sees_nothing(lab, rng):
     rows = random_mask(rng, 4, 6)
     rows[number(rng, 0, 3)] = False
     padding = torch.arange(6) < torch.tensor([6, 0, 2]).view(3, 1, 1)
-    for mask in (rows, padding):
+    for mask in (rows, padding, rows & padding):
         seen = mask.any(dim=-1, keepdim=True)
         for got, want, what in [
             (lab.attention_weights(q.clone(), k.clone(), mask), reference_weights, "weights"),

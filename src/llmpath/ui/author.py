@@ -141,6 +141,11 @@ def findings(verdict: Verdict, console: Console) -> Group:
     parts: list[RenderableType] = []
     for each in verdict.findings:
         parts += _finding(each)
+    remarks = [remark for proved in verdict.proofs for remark in proved.remarks]
+    if remarks:
+        parts.append(Text("Besides, and nothing that must be mended:", style="label"))
+    for remark in remarks:
+        parts += _finding(remark)
     count = len(verdict.findings)
     proofs = f"{len(verdict.proofs)} proofs"
     if verdict.sound:
@@ -161,7 +166,7 @@ def _finding(finding: Finding) -> list[RenderableType]:
     shown = Text("\n").join(_excerpt(line) for line in lines[:EXCERPT])
     if len(lines) > EXCERPT:
         shown.append(f"\nand {len(lines) - EXCERPT} lines more", style="muted")
-    return [text, Padding(shown, (0, 0, 0, 4))]
+    return [text, Padding(shown, (0, 0, 0, 4), expand=False)]
 
 
 def _excerpt(line: str) -> Text:

@@ -79,6 +79,10 @@ class Finding(_Frozen):
         return Problem(self.path, self.line, self.column, self.message, self.mend)
 
 
+class Remark(Finding):
+    """Something worth knowing that need not be mended, such as a mutant among many that lives."""
+
+
 class Measure(_Frozen):
     """Something that a proof measured, whether or not it is as it should be.
 
@@ -98,6 +102,7 @@ class Proved(_Frozen):
 
     Attributes:
         found: how many things it found to mend.
+        remarks: what it found besides.
         seconds: how long it took.
         cached: whether it was proven before, and nothing that it rests on has changed.
     """
@@ -105,6 +110,7 @@ class Proved(_Frozen):
     proof: ProofName
     subject: str
     found: int = 0
+    remarks: tuple[Remark, ...] = ()
     measures: tuple[Measure, ...] = ()
     seconds: float = 0.0
     cached: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmpath.authoring.check.bench import Answer, Bench
-from llmpath.authoring.check.finding import Finding, Measure
+from llmpath.authoring.check.finding import Finding, Measure, Remark
 from llmpath.authoring.check.mutation import Mutant, mutants, same, sample
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.models import Lab
@@ -19,7 +19,7 @@ SHARE = 0.4
 
 
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
-    """How many mutants were killed, and a finding for each survivor if there are too many."""
+    """How many mutants were killed, and each survivor: a finding if there are too many."""
     every = mutants(subject.solution)
     listed = _listed(subject, every)
     chosen = every if bench.all_mutants else sample(every, MOST)
@@ -35,9 +35,9 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     yield Measure(name="equivalent", value=len(chosen) - len(counted), unit="mutants")
     yield Measure(name="survived", value=len(survivors), unit="mutants")
     yield Measure(name="killed", value=round(share, 1), unit="%", limit=wanted)
-    if share < wanted:
-        for mutant in survivors:
-            yield _survivor(subject, mutant, share, wanted)
+    kind = Finding if share < wanted else Remark
+    for mutant in survivors:
+        yield _survivor(subject, mutant, kind, f"{share:.1f} % are killed, {wanted:g} % are asked")
 
 
 def _listed(subject: LabSubject, every: Sequence[Mutant]) -> list[Mutant | None]:
@@ -97,11 +97,11 @@ def _unlisted(
             )
 
 
-def _survivor(subject: LabSubject, mutant: Mutant, share: float, wanted: float) -> Finding:
-    message = f"No check notices this change ({share:.1f} % are killed, {wanted:g} % are asked)."
+def _survivor(subject: LabSubject, mutant: Mutant, kind: type[Finding], share: str) -> Finding:
+    message = f"No check notices this change ({share})."
     mend = (
         "Add a check that fails it; if it is as right as the solution, list it in lab.yaml under "
         "`equivalents` with `replace`, `with` and `because`."
     )
     problem = subject.in_file("lab.py", mutant.line, mutant.column, message, mend)
-    return Finding.of(problem, mutant.difference)
+    return kind.of(problem, mutant.difference)

@@ -10,18 +10,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 from llmpath.authoring import rehearsal
 from llmpath.authoring.check import cache, coverage, files, mutation
 from llmpath.authoring.check.bench import Bench, Places
-from llmpath.authoring.check.finding import Finding, Measure, ProofName, Proved, Verdict
+from llmpath.authoring.check.finding import Finding, Measure, ProofName, Proved, Remark, Verdict
 from llmpath.authoring.check.proofs import Proof, proofs_of
 from llmpath.authoring.check.subject import LabSubject, Subject, subjects
 from llmpath.course.course import Course, unknown
 from llmpath.course.loader import load
 from llmpath.course.sources import Sources, gather
 from llmpath.errors import LlmpathError
+
+F = TypeVar("F", bound=Finding)
 
 
 @dataclass(frozen=True)
@@ -222,23 +224,28 @@ def _timed(
     """Run one proof, and say what it found and how long it took."""
     began = time.monotonic()
     found: list[Finding] = []
+    remarks: list[Remark] = []
     measures: list[Measure] = []
     for each in prove():
         if isinstance(each, Measure):
             measures.append(each)
+        elif isinstance(each, Remark):
+            remarks.append(each)
         else:
             found.append(each)
+    findings = tuple(_stamped(found, proof, subject))
     proved = Proved(
         proof=proof,
         subject=subject,
-        found=len(found),
+        found=len(findings),
+        remarks=tuple(_stamped(remarks, proof, subject)),
         measures=tuple(measures),
         seconds=round(time.monotonic() - began, 3),
     )
-    return Done(proved, tuple(_stamped(found, proof, subject)))
+    return Done(proved, findings)
 
 
-def _stamped(findings: Iterable[Finding], proof: ProofName, subject: str) -> Iterator[Finding]:
+def _stamped(findings: Iterable[F], proof: ProofName, subject: str) -> Iterator[F]:
     """The findings with what they belong to, each once, in the order of their places."""
     stamp = {"proof": proof, "subject": subject}
     unique = dict.fromkeys(each.model_copy(update=stamp) for each in findings)
