@@ -206,16 +206,16 @@ SPOILED: dict[str, tuple[list[tuple], list[tuple[str, str]]]] = {
     ),
     "choices that are truth values": (
         [(WELCOME, "[one, two]", "[yes, no]")],
-        [(f"{WELCOME}:13:15", '"yes"'), (f"{WELCOME}:13:20", '"no"')],
+        [(f"{WELCOME}:14:15", '"yes"'), (f"{WELCOME}:14:20", '"no"')],
     ),
-    "one choice": ([(WELCOME, "[one, two]", "[one]")], [(f"{WELCOME}:13:14", "at least 2")]),
-    "the same choice twice": ([(WELCOME, "one, two", "a, a")], [(f"{WELCOME}:13:18", "second")]),
+    "one choice": ([(WELCOME, "[one, two]", "[one]")], [(f"{WELCOME}:14:14", "at least 2")]),
+    "the same choice twice": ([(WELCOME, "one, two", "a, a")], [(f"{WELCOME}:14:18", "second")]),
     "a goal of a question that the step has not": (
-        [(SHOUTING, "because:", "goals: [1, 9]\n    because:")],
-        [(f"{SHOUTING}:13:16", "has no goal 9; it has one goal")],
+        [(SHOUTING, "goals: [1]", "goals: [1, 9]")],
+        [(f"{SHOUTING}:14:16", "has no goal 9; it has one goal")],
     ),
     "a goal of a check that the step has not": (
-        [(LAB, "    points: 3", "    points: 3\n    goals: [7]")],
+        [(LAB, "goals: [1]", "goals: [7]")],
         [(f"{LAB}:9:13", "step `adding` has no goal 7")],
     ),
     "an unknown topic": ([(ADDING, "[sums]", "[sum]")], [(f"{ADDING}:8:10", "mean `sums`")]),
@@ -247,7 +247,7 @@ SPOILED: dict[str, tuple[list[tuple], list[tuple[str, str]]]] = {
     "another id than the folder": ([(LAB, "id: adding", "id: a")], [(f"{LAB}:1:5", "`adding`")]),
     "an unknown need": (
         [(LAB, "[sums-up]\n    hint", "[sum-up]\n    hint")],
-        [(f"{LAB}:13:13", "sums-up")],
+        [(f"{LAB}:15:13", "sums-up")],
     ),
     "a need below": (
         [
@@ -265,28 +265,28 @@ SPOILED: dict[str, tuple[list[tuple], list[tuple[str, str]]]] = {
     ),
     "a function twice": (
         [("labs/adding/checks.py", "def test_runs_along", "def test_sums_up")],
-        [("labs/adding/checks.py:18", "second time; the first is on line 11"), (f"{LAB}:10:9", "")],
+        [("labs/adding/checks.py:18", "second time; the first is on line 11"), (f"{LAB}:11:9", "")],
     ),
     "an unknown failing check": (
         [(LAB, "fails: [sums-up]", "fails: [sumsup]")],
-        [(f"{LAB}:19:13", "mean `sums-up`")],
+        [(f"{LAB}:21:13", "mean `sums-up`")],
     ),
     "a check that would be skipped": (
         [(LAB, "fails: [runs-along]", "fails: [sums-up, runs-along]")],
-        [(f"{LAB}:24:22", "`runs-along` is skipped, not failed, when `sums-up` fails")],
+        [(f"{LAB}:26:22", "`runs-along` is skipped, not failed, when `sums-up` fails")],
     ),
-    "an edit of nothing": ([(LAB, '"result = 0"', '"res = 0"')], [(f"{LAB}:17:14", "nowhere")]),
+    "an edit of nothing": ([(LAB, '"result = 0"', '"res = 0"')], [(f"{LAB}:19:14", "nowhere")]),
     "an edit of two places": (
         [(LAB, '"result = 0"', '"for number"')],
-        [(f"{LAB}:17:14", "2 times")],
+        [(f"{LAB}:19:14", "2 times")],
     ),
     "an edit without effect": (
         [(LAB, '"result = 1"', '"result = 0"')],
-        [(f"{LAB}:18:11", "itself")],
+        [(f"{LAB}:20:11", "itself")],
     ),
     "bad points": (
         [(LAB, "points: 3", "points: 0"), (LAB, "points: 2", "points: 1.5")],
-        [(f"{LAB}:8:13", "at least 1"), (f"{LAB}:12:13", "decimal point")],
+        [(f"{LAB}:8:13", "at least 1"), (f"{LAB}:13:13", "decimal point")],
     ),
     "bad limits": (
         [(LAB, "seconds: 20, check_seconds: 5, memory_mb: 1024", "seconds: '20', memory_mb: 1")],
