@@ -229,7 +229,7 @@ def test_a_list_that_would_be_too_wide_goes_on_in_the_next_line() -> None:
 
 
 def test_an_edit_that_would_change_more_is_refused() -> None:
-    """Where the word cannot be put in safely, nothing is guessed."""
+    """Where the new text would not hold what was meant, nothing is guessed."""
     with pytest.raises(LlmpathError, match="cannot be added to steps"):
-        append("steps: &x [a]\n", ("steps",), "new: word", "x.yaml")
+        append("steps: [a]\n", ("steps",), "two, words", "x.yaml")
     assert parse(b"steps: [a]\n", "x.yaml").data == {"steps": ["a"]}
