@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pexpect
+import psutil
 import pytest
 from conftest import LLMPATH, SMALL_COURSE, environment
 
@@ -162,6 +165,51 @@ def test_a_step_brings_its_lab_and_a_lab_its_step(author: Author) -> None:
         ("lesson", "shouting"),
         ("description", "shouting"),
     }
+
+
+def test_on_a_terminal_bars_tell_what_goes_on(author: Author) -> None:
+    """On a terminal, proofs that go on have bars, and only what is found stays in sight."""
+    author.replaces("labs/adding/accepted/folded.py", "numbers, 0)", "numbers, 1)")
+    child = pexpect.spawn(
+        LLMPATH[0],
+        [
+            *(*LLMPATH[1:], "--course", str(author.course), "author", "check", "adding"),
+            *("--only", "accepted", "--only", "answers"),
+        ],
+        env={**author.environment, "TERM": "xterm"},
+        encoding="utf-8",
+        timeout=120,
+        dimensions=(30, 100),
+    )
+    child.expect("adding: worthless answers fail")
+    child.expect(r"\d+ of \d+")
+    child.expect("adding: other right answers pass, 1 to mend")
+    child.expect("One thing is to be mended")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+    assert "✓ adding" not in child.before
+
+
+def test_ctrl_c_ends_it_with_all_its_processes(author: Author) -> None:
+    """Ctrl-C in the midst of gradings ends the command at once, and leaves nothing behind."""
+    process = subprocess.Popen(
+        [*LLMPATH, "--course", str(author.course), "author", "check", "--no-cache"],
+        env=author.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "starter fails" in line.decode():
+            break
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told.decode()
+    assert "Traceback" not in told.decode()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
 
 
 # 1. Files
