@@ -1,0 +1,6 @@
+"""To come."""
+
+
+def experiment(lab, run) -> None:
+    """To come."""
+    run.result("To come.")
