@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from llmpath.codec import Encoder
 from llmpath.course.models import Lab
 from llmpath.feedback import feedback
 from llmpath.grading import proxy
@@ -32,7 +33,7 @@ from llmpath.grading.evidence import raised
 from llmpath.grading.grader import Grader, GradeRequest
 from llmpath.grading.judge import judge
 from llmpath.grading.report import CheckResult, Detail, GradeReport
-from llmpath.grading.wire import HEADER, MAGIC, Encoder, Stream, WireError
+from llmpath.grading.wire import HEADER, MAGIC, Stream, WireError
 from llmpath.labkit.checks import Mismatch, close, same
 from llmpath.ui.report import render
 

@@ -15,11 +15,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmpath.grading.wire import HEADER, MAGIC, Closed, Decoder, Encoder, Stream, WireError, refuse
+from llmpath.codec import CodecError, Decoder, Encoder, refuse
+from llmpath.grading.wire import HEADER, MAGIC, Closed, Stream, WireError
 
 
 def no_other(value: Any) -> dict[str, Any]:
-    raise WireError(f"cannot send {type(value).__name__}")
+    raise CodecError(f"cannot send {type(value).__name__}")
 
 
 def there_and_back(value: Any) -> Any:
@@ -95,7 +96,7 @@ def test_a_value_within_itself_is_refused() -> None:
     """A cyclic structure is an error with a reason, not an endless loop."""
     value: list[Any] = []
     value.append(value)
-    with pytest.raises(WireError, match="within itself"):
+    with pytest.raises(CodecError, match="within itself"):
         there_and_back(value)
 
 
@@ -121,8 +122,8 @@ json_values = st.recursive(
 @given(json_values, st.binary(max_size=64))
 @settings(max_examples=500, deadline=None)
 def test_no_json_makes_the_decoder_fail_otherwise(value: Any, blob: bytes) -> None:
-    """Whatever JSON and bytes arrive, the decoder returns a value or raises WireError."""
-    with contextlib.suppress(WireError):
+    """Whatever JSON and bytes arrive, the decoder returns a value or raises CodecError."""
+    with contextlib.suppress(CodecError):
         Decoder(blob, refuse).decode(value)
 
 

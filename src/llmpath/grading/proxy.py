@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llmpath.grading.wire import Closed, Decoder, Encoder, Stream, WireError, refuse
+from llmpath.codec import CodecError, Decoder, Encoder, refuse
+from llmpath.grading.wire import Closed, Stream, WireError
 
 # How many items of a remote iterator one frame brings.
 ITEMS_PER_FRAME = 64
@@ -108,7 +109,7 @@ class Connection:
         try:
             changed = decoder.decode(reply["changed"]) if "changed" in reply else {}
             value = decoder.decode(reply.get("value"))
-        except WireError as error:
+        except CodecError as error:
             raise WorkerDiedError(f"it sent something unreadable: {error}") from None
         return value, changed if isinstance(changed, dict) else {}
 
@@ -120,7 +121,7 @@ class Connection:
         decoder = Decoder(blob, self._other)
         try:
             args, kwargs = decoder.decode(reply.get("args")), decoder.decode(reply.get("kwargs"))
-        except WireError as error:
+        except CodecError as error:
             raise WorkerDiedError(f"it sent something unreadable: {error}") from None
         encoder = Encoder(self._refer_to)
         try:
@@ -159,7 +160,7 @@ class Connection:
                 "t": "callback",
                 "v": {"id": number, "name": getattr(value, "__name__", "function")},
             }
-        raise WireError(f"a check cannot pass a {type(value).__name__} to learner code")
+        raise CodecError(f"a check cannot pass a {type(value).__name__} to learner code")
 
     def _other(self, kind: str, value: Any) -> Any:
         if kind == "handle" and isinstance(value, dict):

@@ -22,8 +22,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
+from llmpath.codec import CodecError, Decoder, Encoder
 from llmpath.grading.sandbox import confine
-from llmpath.grading.wire import Closed, Decoder, Encoder, Stream, WireError
+from llmpath.grading.wire import Closed, Stream
 
 MAX_TEXT = 2000
 MAX_FRAMES = 12
@@ -223,7 +224,7 @@ class Worker:
             return self._handles[value]
         if kind == "callback":
             return _Callback(self, value["id"], value["name"])
-        raise WireError(f"a value of the unknown kind {kind!r}")
+        raise CodecError(f"a value of the unknown kind {kind!r}")
 
     def _handle(self, value: Any) -> dict[str, Any]:
         value = value.value if isinstance(value, _Opaque) else value

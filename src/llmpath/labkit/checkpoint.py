@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmpath.grading.wire import Decoder, Encoder, WireError, refuse
+from llmpath.codec import CodecError, Decoder, Encoder, refuse
 
 FILE = "checkpoint.safetensors"
 _FORMAT = "1"
@@ -55,7 +55,7 @@ def write(path: Path, step: int, state: Mapping[str, Any]) -> None:
     encoder = Encoder(_cannot_keep)
     try:
         values = encoder.encode({"state": dict(state), "random": _random_state()})
-    except WireError as error:
+    except CodecError as error:
         raise CheckpointError(f"the state holds {error}, which cannot be kept.") from None
     metadata = {"format": "pt", "llmpath": _FORMAT, "step": str(step), "values": json.dumps(values)}
     data = encoder.blob(metadata)
@@ -80,7 +80,7 @@ def read(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
             metadata = file.metadata() or {}
         values = Decoder(path.read_bytes(), refuse).decode(json.loads(metadata["values"]))
         return Checkpoint(int(metadata["step"]), values["state"]), values["random"]
-    except (OSError, SafetensorError, WireError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, CodecError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path.name} cannot be read ({error}).") from error
 
 
@@ -122,4 +122,4 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
 def _cannot_keep(value: Any) -> dict[str, Any]:
     kind = type(value).__name__
     advice = "; keep its state_dict()" if hasattr(value, "state_dict") else ""
-    raise WireError(f"a {kind}{advice}")
+    raise CodecError(f"a {kind}{advice}")
