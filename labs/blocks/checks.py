@@ -598,6 +598,7 @@ def test_inputs_untouched(lab, rng):
         module = build(lab, name, *arguments, dtype=torch.float64)
         got = module(x, mask) if name == "Block" else module(x)
         has(got, words.shape, torch.float64, name)
+        assert not torch.equal(got, words), f"{name} returned its argument as it came"
         because = f"{name} changed its argument in place; the caller still needs it"
         same(x, words, because=because)
         same(mask, causal(4), because=because)

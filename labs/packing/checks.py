@@ -123,7 +123,7 @@ def test_opens_shards_when_needed(lab):
     texts = ["\n\n".join(f"shard {name} text {i}" for i in range(300)) for name in "abc"]
     shards = [shard(text, opened, name) for text, name in zip(texts, "abc", strict=True)]
     documents = lab.stream(shards)
-    assert not isinstance(documents, (list, str, int, type(None))), (
+    assert not isinstance(documents, (list, str, int, float, type(None))), (
         f"stream should be a generator (a function with yield), and returned {describe(documents)}"
     )
     first = next(iter(documents))
