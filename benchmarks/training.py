@@ -167,7 +167,7 @@ def main() -> None:
         found = whole_run()
         figures = found["figures"]
         print(
-            f"default budget: gap {figures['gap']:.3f} bits per token above {figures['floor']:.3f}, "
+            f"default budget: {figures['gap']:.3f} bits per token above {figures['floor']:.3f}, "
             f"facts {100 * figures['facts']:.0f} %, {found['training_seconds']:.0f} s of training, "
             f"{found['seconds']:.0f} s in all"
         )
