@@ -215,6 +215,13 @@ def test_small_vectors(lab):
             because=f"{name} of {x} with eps 0.16. Both (0.3, 0.3) and (0.3, -0.3) have 0.09 under "
             "the root; with eps that is 0.25, and its root is 0.5",
         )
+    x = torch.tensor([0.001, 0.004], dtype=torch.float64)
+    for name, want in [
+        ("RMSNorm", F.rms_norm(x, (2,), None, 1e-5)),
+        ("LayerNorm", F.layer_norm(x, (2,), None, None, 1e-5)),
+    ]:
+        got = build(lab, name, 2, dtype=torch.float64)(x.clone())
+        close(got, want, atol=1e-9, because=f"{name} of (0.001, 0.004): eps is 1e-5 if not given")
 
 
 def test_half_precision(lab, rng):
@@ -542,6 +549,13 @@ def test_matches_llama(lab, rng):
             otherwise += "then the same with post_attention_layernorm and mlp"
             because = known(got, block_mistakes(theirs, x, mask), otherwise)
             close(got, want, atol=atol, because=because, axes=WORDS)
+
+    theirs, sizes = llama_block(rng, eps=1e-5)
+    x, mask = 1e-3 * random(rng, 2, 3, sizes[0]), causal(3)
+    want, weights = run_llama(theirs, x, mask).detach(), theirs.state_dict()
+    module = build(lab, "Block", *sizes, weights=weights, dtype=torch.float64)
+    because = "a block that is not told eps has norms with 1e-5"
+    close(module(x.clone(), mask), want, atol=1e-9, because=because, axes=WORDS)
 
 
 def test_hands_on(lab, rng):

@@ -70,9 +70,10 @@ def rope(x: Tensor, positions: Tensor, base: float = 10_000.0) -> Tensor:
         >>> rope(torch.tensor([[1.0, 1.0, 0.0, 0.0]]), torch.tensor([1]))
         tensor([[0.5403, 0.9999, 0.8415, 0.0100]])
     """
-    ### BEGIN SOLUTION angles in float32; then the formulas above, on whole halves
+    ### BEGIN SOLUTION angles in float32 or better; then the formulas above, on whole halves
     half = x.size(-1) // 2
-    speed = base ** (-torch.arange(half, device=x.device) / half)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    speed = base ** (-torch.arange(half, dtype=wide, device=x.device) / half)
     angle = positions[..., None] * speed
     cos, sin = angle.cos(), angle.sin()
     first, second = x.split(half, dim=-1)
