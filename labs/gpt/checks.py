@@ -39,24 +39,32 @@ def has(got, shape, dtype, what):
 # transformers' Llama
 
 
-class ExactTurns(nn.Module):
-    """The cosines and sines of rotary positions in float64; transformers has them in float32."""
+class Turns(nn.Module):
+    """The cosines and sines of rotary positions, as exact as those of the learner's `rope`.
 
-    def __init__(self, head_size, base):
+    transformers has them in float32, and so may the learner, but not with the same last digit. A
+    vector of ones and zeros, turned by `rope`, shows what it turns by; so both models turn alike,
+    and all else can be compared to the last digits of float64.
+    """
+
+    def __init__(self, lab, head_size, base):
         super().__init__()
-        self.speed = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
+        self.lab, self.half, self.base = lab, head_size // 2, base
 
     def forward(self, x, position_ids):
-        """Cosines and sines, (batch, time, head_size)."""
-        angle = (position_ids.unsqueeze(-1) * self.speed).repeat(1, 1, 2)
-        return angle.cos(), angle.sin()
+        """Cosines and sines, (1, time, head_size)."""
+        plain = torch.zeros(position_ids.size(1), 2 * self.half, dtype=torch.float64)
+        plain[:, : self.half] = 1.0
+        turned = self.lab.rope(plain, position_ids[0], base=self.base)
+        has(turned, plain.shape, plain.dtype, "rope, of the lab on positions,")
+        return tuple(half.repeat(1, 2)[None] for half in turned.split(self.half, dim=-1))
 
 
-def llama(rng, dtype=torch.float64, **changes):
+def llama(lab, rng, dtype=torch.float64, **changes):
     """A Llama of transformers with random weights, and the sizes that make the learner's.
 
     Its norms and its positions work in float32 even where all else is float64; there they are
-    replaced by torch's norms and by `ExactTurns`.
+    replaced by torch's norms and by `Turns`. In float32 it is just as transformers has it.
     """
     sizes = SIZES | changes
     config = LlamaConfig(
@@ -76,7 +84,7 @@ def llama(rng, dtype=torch.float64, **changes):
     theirs = LlamaForCausalLM(config).eval()
     if dtype == torch.float64:
         head_size = sizes["hidden_size"] // sizes["heads"]
-        theirs.model.rotary_emb = ExactTurns(head_size, sizes["rope_base"])
+        theirs.model.rotary_emb = Turns(lab, head_size, sizes["rope_base"])
         theirs.model.norm = nn.RMSNorm(sizes["hidden_size"], sizes["eps"])
         for layer in theirs.model.layers:
             layer.input_layernorm = nn.RMSNorm(sizes["hidden_size"], sizes["eps"])
@@ -146,19 +154,25 @@ def mistakes(theirs, ids):
     }
 
 
-def known(got, theirs, ids):
-    """The sentence for which some logits are, in type and value, the known wrong answer."""
+def alike(got, want, atol):
+    """Whether a result is, in type and value, some answer."""
+    return (
+        isinstance(got, torch.Tensor)
+        and got.shape == want.shape
+        and got.dtype == want.dtype
+        and torch.allclose(got, want, atol=atol, rtol=0)
+    )
+
+
+def same_logits(got, theirs, ids, atol):
+    """Check logits against those of transformers' model, and tell the mistakes that people know."""
+    because = "embed, pass every block with mask and rotate, normalise, multiply by the head"
     with torch.no_grad():
-        for sentence, answer in mistakes(theirs, ids).items():
-            wanted = answer()
-            if (
-                isinstance(got, torch.Tensor)
-                and got.shape == wanted.shape
-                and got.dtype == wanted.dtype
-                and torch.allclose(got, wanted, atol=1e-4)
-            ):
-                return sentence
-    return "embed, pass every block with mask and rotate, normalise, multiply by the head"
+        want = theirs(ids, use_cache=False).logits
+        if not alike(got, want, atol):
+            for sentence, answer in mistakes(theirs, ids).items():
+                because = sentence if alike(got, answer(), 1e-4) else because
+    close(got, want, atol=atol, because=because, axes=LOGITS)
 
 
 # The learner's model
@@ -182,15 +196,6 @@ def mine_like(lab, theirs, sizes):
     return model
 
 
-def float64_tolerance(lab):
-    """1e-9, unless the rope of the earlier lab, which may, works in float32 in between."""
-    x = torch.ones(3, 4, dtype=torch.float64)
-    turned = lab.rope(x, torch.arange(3), base=7.0)
-    angle = torch.arange(3)[:, None] * 7.0 ** -torch.tensor([0.0, 0.5], dtype=torch.float64)
-    want = torch.cat([angle.cos() - angle.sin(), angle.sin() + angle.cos()], dim=-1)
-    return 1e-9 if torch.allclose(turned, want, rtol=0, atol=1e-12) else 1e-4
-
-
 def one_name(parameters):
     """Parameters by their names; that of a tied weight, which has two, is the embedding's."""
     head, embedding = "lm_head.weight", "model.embed_tokens.weight"
@@ -201,7 +206,7 @@ def one_name(parameters):
 
 def test_names(lab, rng):
     for changes in ({}, {"tied": False, "layers": 3, "kv_heads": 4}):
-        theirs, sizes = llama(rng, **changes)
+        theirs, sizes = llama(lab, rng, **changes)
         mine, want = build(lab, sizes).state_dict(), theirs.state_dict()
         assert isinstance(mine, dict), "GPT.state_dict() should be the weights by their names"
         missing = [name for name in want if name not in mine]
@@ -215,7 +220,7 @@ def test_names(lab, rng):
 
 def test_parameters(lab, rng):
     for tied in (True, False):
-        theirs, sizes = llama(rng, tied=tied)
+        theirs, sizes = llama(lab, rng, tied=tied)
         want = [name for name, _ in theirs.named_parameters()]
         mine = one_name(dict(build(lab, sizes).named_parameters()))
         missing = [name for name in want if name not in mine]
@@ -249,41 +254,34 @@ def test_by_hand(lab):
 
 
 def test_decoder(lab, rng):
-    theirs, sizes = llama(rng)
+    theirs, sizes = llama(lab, rng)
     ids = words(rng, 2, 5)
     with torch.no_grad():
         want = theirs.model(ids, use_cache=False).last_hidden_state
     close(
         mine_like(lab, theirs, sizes).model(ids.clone()),
         want,
-        atol=float64_tolerance(lab),
+        atol=1e-9,
         because="`model` alone, the Decoder, gives the vectors after the last norm",
         axes="batch, time, hidden_size",
     )
 
 
 def test_matches_llama(lab, rng):
-    tolerance = float64_tolerance(lab)
     for changes in ({}, {"tied": False, "layers": 3, "kv_heads": 1}, {"layers": 1, "kv_heads": 4}):
-        theirs, sizes = llama(rng, **changes)
+        theirs, sizes = llama(lab, rng, **changes)
         ids = words(rng, 3, number(rng, 4, 8))
-        with torch.no_grad():
-            want = theirs(ids, use_cache=False).logits
-        got = mine_like(lab, theirs, sizes)(ids)
-        close(got, want, atol=tolerance, because=known(got, theirs, ids), axes=LOGITS)
+        same_logits(mine_like(lab, theirs, sizes)(ids.clone()), theirs, ids, atol=1e-9)
 
 
 def test_matches_llama_float32(lab, rng):
-    theirs, sizes = llama(rng, dtype=torch.float32, tied=False, eps=1e-5)
+    theirs, sizes = llama(lab, rng, dtype=torch.float32, tied=False, eps=1e-5)
     ids = words(rng, 2, 24)
-    with torch.no_grad():
-        want = theirs(ids, use_cache=False).logits
-    got = mine_like(lab, theirs, sizes)(ids)
-    close(got, want, atol=1e-4, because=known(got, theirs, ids), axes=LOGITS)
+    same_logits(mine_like(lab, theirs, sizes)(ids.clone()), theirs, ids, atol=1e-4)
 
 
 def test_order_matters(lab, rng):
-    theirs, sizes = llama(rng, layers=1)
+    theirs, sizes = llama(lab, rng, layers=1)
     model, ids = mine_like(lab, theirs, sizes), torch.tensor([[3, 9, 4, 4, 17]])
     swapped = ids[:, [1, 0, 2, 3, 4]]
     before, after = (model(given.clone()) for given in (ids, swapped))
@@ -301,7 +299,7 @@ def test_order_matters(lab, rng):
 
 
 def test_hides_the_future(lab, rng):
-    theirs, sizes = llama(rng, layers=3)
+    theirs, sizes = llama(lab, rng, layers=3)
     time = number(rng, 5, 8)
     now = number(rng, 1, time - 1)
     ids = words(rng, 2, time)
@@ -326,9 +324,9 @@ def test_hides_the_future(lab, rng):
 
 
 def test_token_by_token(lab, rng):
-    theirs, sizes = llama(rng, layers=2)
+    theirs, sizes = llama(lab, rng, layers=2)
     ids = words(rng, 2, 5)
-    model, tolerance = mine_like(lab, theirs, sizes), float64_tolerance(lab)
+    model = mine_like(lab, theirs, sizes)
     with torch.no_grad():
         want = theirs(ids, use_cache=False).logits
     for parts in ([1] * 5, [3, 2], [1, 4]):
@@ -338,7 +336,7 @@ def test_token_by_token(lab, rng):
             close(
                 model(ids[:, first:last].clone(), cache),
                 want[:, first:last],
-                atol=tolerance,
+                atol=1e-9,
                 because=f"tokens {first} to {last - 1} with {first} before them in the cache: "
                 "logits should be those of the whole text. Positions and mask go on where the "
                 "cache ends",
@@ -349,7 +347,7 @@ def test_token_by_token(lab, rng):
 
 
 def test_a_cache_for_each_block(lab, rng):
-    theirs, sizes = llama(rng, layers=3)
+    theirs, sizes = llama(lab, rng, layers=3)
     model, calls = mine_like(lab, theirs, sizes), []
 
     def memory(block):
@@ -372,7 +370,7 @@ def test_a_cache_for_each_block(lab, rng):
 
 
 def test_gradients(lab, rng):
-    theirs, sizes = llama(rng)
+    theirs, sizes = llama(lab, rng)
     ids = words(rng, 2, 5)
     model = mine_like(lab, theirs, sizes)
     has(model(ids.clone()), (2, 5, SIZES["vocab_size"]), torch.float64, "GPT")
@@ -384,7 +382,7 @@ def test_gradients(lab, rng):
     close(
         one_name(found.params),
         dict(zip(leaves, want, strict=True)),
-        atol=10 * float64_tolerance(lab),
+        atol=1e-9,
         because="the gradients of all weights. The tied embedding gets two of them, as the "
         "embedding and as the head; a None means that something cut the graph",
     )
