@@ -43,18 +43,33 @@ def has(got, shape, dtype, what):
     assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
 
 
-def known(got, wrong, otherwise):
-    """The sentence for which a result is, in type and value, the known wrong answer."""
-    for sentence, answer in wrong.items():
-        wanted = answer()
-        if (
-            isinstance(got, torch.Tensor)
-            and got.shape == wanted.shape
-            and got.dtype == wanted.dtype
-            and torch.allclose(got, wanted, atol=1e-6)
-        ):
-            return sentence
-    return otherwise
+def alike(got, want, atol):
+    """Whether a result is, in type and value, some answer."""
+    return (
+        isinstance(got, torch.Tensor)
+        and got.shape == want.shape
+        and got.dtype == want.dtype
+        and torch.allclose(got, want, atol=atol, rtol=0)
+    )
+
+
+def right(got, want, *, atol, wrong, otherwise, axes=None):
+    """Check that a result is close to what is right, or tell which known mistake made it.
+
+    Args:
+        got: what the learner's code returned.
+        want: what is right.
+        atol: the absolute tolerance.
+        wrong: functions that make known wrong answers, by what to tell whoever gave one.
+        otherwise: what to tell everybody else.
+        axes: what the axes of `want` are.
+    """
+    because = otherwise
+    if not alike(got, want, atol):
+        because = next(
+            (say for say, answer in wrong.items() if alike(got, answer(), 1e-6)), because
+        )
+    close(got, want, atol=atol, because=because, axes=axes)
 
 
 NARROWED = "this is right to about seven digits only: is float64 narrowed to float32 on the way?"
@@ -151,8 +166,8 @@ def test_rms_by_hand(lab):
     got = build(lab, "RMSNorm", 4, eps=0.0, weights={"weight": weight})(x)
     # The squares are 1, 49, 25 and 25; their mean is 25, and its root 5.
     otherwise = "the squares are 1, 49, 25, 25, their mean is 25, and so x is divided by 5"
-    because = known(got, rms_mistakes(x, weight, 0.0), otherwise)
-    close(got, torch.tensor([0.2, -2.8, -1.0, 0.5]), atol=1e-6, because=because)
+    wrong, want = rms_mistakes(x, weight, 0.0), torch.tensor([0.2, -2.8, -1.0, 0.5])
+    right(got, want, atol=1e-6, wrong=wrong, otherwise=otherwise)
 
 
 def test_rms_matches_torch(lab, rng):
@@ -166,8 +181,8 @@ def test_rms_matches_torch(lab, rng):
             want = F.rms_norm(x, weight.shape, weight, eps)
             got = module(x.clone())
             otherwise = f"x has the shape {shape}; y = weight · x / √(mean(x²) + eps)"
-            because = known(got, rms_mistakes(x, weight, eps), otherwise)
-            close(got, want, atol=atol, because=because)
+            wrong = rms_mistakes(x, weight, eps)
+            right(got, want, atol=atol, wrong=wrong, otherwise=otherwise)
 
 
 def test_rms_keeps_the_mean(lab, rng):
@@ -253,8 +268,8 @@ def test_layer_by_hand(lab):
     got = build(lab, "LayerNorm", 4, eps=0.0, weights={"weight": weight, "bias": bias})(x)
     # The mean is 3, the differences are 2, -2, -2 and 2, and the variance is 4.
     otherwise = "the mean is 3, the differences are 2, -2, -2, 2, the mean of their squares is 4"
-    because = known(got, layer_mistakes(x, weight, bias, 0.0), otherwise)
-    close(got, torch.tensor([1.0, -2.0, -0.5, 8.0]), atol=1e-6, because=because)
+    wrong, want = layer_mistakes(x, weight, bias, 0.0), torch.tensor([1.0, -2.0, -0.5, 8.0])
+    right(got, want, atol=1e-6, wrong=wrong, otherwise=otherwise)
 
 
 def test_layer_matches_torch(lab, rng):
@@ -267,8 +282,8 @@ def test_layer_matches_torch(lab, rng):
             want = F.layer_norm(x, weight.shape, weight, bias, eps)
             got = module(x.clone())
             otherwise = f"x has the shape {shape}; y = weight · (x - mean) / √(var + eps) + bias"
-            because = known(got, layer_mistakes(x, weight, bias, eps), otherwise)
-            close(got, want, atol=atol, because=because)
+            wrong = layer_mistakes(x, weight, bias, eps)
+            right(got, want, atol=atol, wrong=wrong, otherwise=otherwise)
 
 
 def test_layer_ignores_a_shift(lab, rng):
@@ -375,12 +390,8 @@ def test_swiglu_by_hand(lab):
     # Gate (2, -1), silu of it (1.7616, -0.2689); up (3, 2); product (5.2848, -0.5379).
     got = build(lab, "SwiGLU", 2, 2, weights=weights)(x)
     otherwise = "the gate is (2, -1), silu of it (1.7616, -0.2689), up is (3, 2)"
-    close(
-        got,
-        torch.tensor([5.2848, 5.1907]),
-        atol=1e-3,
-        because=known(got, mlp_mistakes(x, weights), otherwise),
-    )
+    want, wrong = torch.tensor([5.28478, 5.19073]), mlp_mistakes(x, weights)
+    right(got, want, atol=1e-4, wrong=wrong, otherwise=otherwise)
 
 
 def test_swiglu_matches_llama(lab, rng):
@@ -391,8 +402,8 @@ def test_swiglu_matches_llama(lab, rng):
             x = random(rng, *leading, 6, dtype=dtype)
             got = build(lab, "SwiGLU", 6, 8, weights=weights, dtype=dtype)(x.clone())
             otherwise = "y = down_proj(silu(gate_proj(x)) · up_proj(x))"
-            because = known(got, mlp_mistakes(x, weights), otherwise)
-            close(got, llama_mlp(weights, x), atol=atol, because=because)
+            wrong, want = mlp_mistakes(x, weights), llama_mlp(weights, x)
+            right(got, want, atol=atol, wrong=wrong, otherwise=otherwise)
 
 
 # The block
@@ -547,8 +558,8 @@ def test_matches_llama(lab, rng):
             got = mine_like(lab, theirs, sizes)(x.clone(), mask)
             otherwise = "the same weights, without positions: x + self_attn(input_layernorm(x)), "
             otherwise += "then the same with post_attention_layernorm and mlp"
-            because = known(got, block_mistakes(theirs, x, mask), otherwise)
-            close(got, want, atol=atol, because=because, axes=WORDS)
+            wrong = block_mistakes(theirs, x, mask)
+            right(got, want, atol=atol, wrong=wrong, otherwise=otherwise, axes=WORDS)
 
     theirs, sizes = llama_block(rng, eps=1e-5)
     x, mask = 1e-3 * random(rng, 2, 3, sizes[0]), causal(3)
