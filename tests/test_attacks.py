@@ -24,6 +24,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -312,3 +313,48 @@ def test_after_all_attacks_an_honest_file_still_passes(scene: Scene) -> None:
     """No attack has left a grader behind that refuses, or forgets, an honest answer."""
     for lab in LABS:
         assert scene.grade(lab, scene.stage(lab, _solution(lab))).status == "passed"
+
+
+NOBODY = 65534
+
+
+def test_the_same_holds_for_an_ordinary_user() -> None:
+    """Where these tests run as root, they all run once more as a user without privileges.
+
+    There, learner code has the same user as whoever grades it, so that no file's owner keeps
+    it out; and `--isolation require` has to confine it without root's help.
+    """
+    if os.getuid() != 0:
+        pytest.skip("these tests run as an ordinary user already")
+    tests = [__file__, str(Path(__file__).with_name("test_confinement.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's own, where only its user may look
+        os.chown(folder, NOBODY, NOBODY)
+        around = {"HOME": folder, "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [*_without_privileges(), *command],
+            env={**os.environ, **around},
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            encoding="utf-8",
+        )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "passed" in done.stdout
+
+
+def _without_privileges() -> list[str]:
+    """The beginning of a command that runs as another user; skipped where that cannot be."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("there is no setpriv to change the user with")
+    change = [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    none = ["--inh-caps=-all"]
+    # Python itself may lie in root's home, which takes a right to read; it helps no attack,
+    # for the worker is kept from files by Landlock and not by their owner.
+    read = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    same = f"import sys; sys.exit(sys.version != {sys.version!r})"
+    for rights in (none, read):
+        probe = [*change, *rights, sys.executable, "-c", same]
+        if subprocess.run(probe, capture_output=True).returncode == 0:
+            return [*change, *rights]
+    pytest.skip("another user cannot run this Python")
