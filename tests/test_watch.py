@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,11 +26,14 @@ WAITING = "Waiting for a save"
 
 
 @contextlib.contextmanager
-def watching(learner: Learner, **variables: str) -> Iterator[pexpect.spawn]:
+def watching(
+    learner: Learner, *, within: tuple[str, ...] = (), **variables: str
+) -> Iterator[pexpect.spawn]:
     """`llmpath watch adding`, past its first report; afterwards, nothing of it may be left."""
+    command = [*within, *LLMPATH, "watch", "adding"]
     child = pexpect.spawn(
-        LLMPATH[0],
-        [*LLMPATH[1:], "watch", "adding"],
+        command[0],
+        command[1:],
         cwd=str(learner.root),
         env={**learner.environment, "TERM": "xterm", **variables},
         encoding="utf-8",
@@ -230,6 +234,37 @@ def test_without_a_terminal_each_save_prints_a_report(learner: Learner) -> None:
         watcher.stdout.close()
     assert "\x1b" not in "".join(lines)
     assert "q quit" not in "".join(lines)
+
+
+NO_NOTIFICATIONS = """
+echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"
+"""
+
+
+def test_without_notifications_the_file_is_polled(learner: Learner) -> None:
+    """Where the system has no notifications to give, saves are seen, and it is said how."""
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare to take notifications away with")
+    within = ("unshare", "--user", "--map-root-user", "sh", "-c", NO_NOTIFICATIONS, "sh")
+    if subprocess.run([*within, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this system gives no user namespaces")
+    with watching(learner, within=within) as child:
+        (learner.root / "alpha" / "adding.py").write_bytes(SOLUTION)
+        child.expect("5 of 5 points")
+        child.expect("this folder sends no notice of changes")
+        child.send("q")
+    assert child.exitstatus == 0
+
+
+def test_folders_that_others_change_are_told_apart(tmp_path: Path) -> None:
+    """A folder of this machine's own is not polled; the kinds of shared ones are known."""
+    from llmpath.watching.changes import is_shared, shared
+
+    assert not shared(tmp_path)
+    for kind in ("9p", "drvfs", "virtiofs", "nfs4", "fuse.grpcfuse", "cifs", "smb3", "fakeowner"):
+        assert is_shared(kind)
+    for kind in ("ext4", "btrfs", "xfs", "zfs", "overlay", "tmpfs", "apfs", "ntfs"):
+        assert not is_shared(kind)
 
 
 def test_the_self_test_tells_where_notifications_arrive(tmp_path: Path) -> None:

@@ -1,5 +1,10 @@
 """Notices that files were saved: by notifications where they arrive, else by polling.
 
+Whether they arrive is tried at the start. What is written on the other side of a shared folder
+(by an editor on Windows, when llmpath runs in WSL; on the host of a container; on a server) is
+never notified, though what is written on this side is, so such folders are polled untried. And
+should a notification be lost all the same, the file is looked at now and then.
+
 Editors save in several ways: in place, by renaming a new file over the old one, by deleting
 it first. So the folders are watched, any stir in them only says "look", and what counts is
 whether a file's own identity, size or time differ from what they were.
@@ -13,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
 import watchfiles
 
 STEP = 20  # milliseconds without a further change, after which a save is taken to be over
@@ -21,6 +27,14 @@ LOOK = 500  # milliseconds between looks without a notification: a link leads to
 POLL = 200  # milliseconds between looks where notifications do not arrive
 SELF_TEST = 0.5  # seconds that a notification may take
 RETRY = 0.2  # seconds between looks for a folder that is gone
+
+# Kinds of file systems that others change behind this system's back; "fuse" stands for all its
+# kinds, among them those of sshfs and of Docker and VMware on other systems.
+SHARED = ("9p", "drvfs", "v9fs", "virtiofs", "vboxsf", "prl_fs", "fakeowner", "osxfs", "fuse")
+SHARED += ("nfs", "cifs", "smb", "afp", "webdav", "afs", "ceph", "gluster")
+
+# What watchfiles raises when a folder is gone, or the system has no more notifications to give.
+_NO_NOTICE = (OSError, RuntimeError)
 
 Stamp = tuple[int, int, int]
 
@@ -32,6 +46,23 @@ def stamp(file: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def shared(folder: Path) -> bool:
+    """Whether a folder lies on a file system that is changed from elsewhere, too."""
+    path, kind = os.path.realpath(folder), ""
+    longest = -1
+    for each in psutil.disk_partitions(all=True):
+        inside = os.path.commonpath([path, each.mountpoint]) == each.mountpoint
+        # Of two at one place, the later one is on top.
+        if inside and len(each.mountpoint) >= longest:
+            longest, kind = len(each.mountpoint), each.fstype.lower()
+    return is_shared(kind)
+
+
+def is_shared(kind: str) -> bool:
+    """The same for the name of a kind of file system."""
+    return kind.startswith(SHARED)
 
 
 def notified(folder: Path, seconds: float = SELF_TEST) -> bool:
@@ -53,7 +84,7 @@ def notified(folder: Path, seconds: float = SELF_TEST) -> bool:
         )
         writer.start()
         arrived = next(changes, None) is not None
-    except OSError:
+    except _NO_NOTICE:
         arrived = False
     over.set()
     if writer.ident is not None:
@@ -109,12 +140,12 @@ class Changes:
         self._over.set()
 
     def _run(self) -> None:
-        self.polling = not notified(self._state)
+        self.polling = shared(self._state) or not notified(self._state)
         folders = sorted({file.parent for file in self._seen})
         while not self._over.is_set():
             try:
                 self._follow(folders)
-            except OSError:  # a folder is gone, or went while it was watched
+            except _NO_NOTICE:  # a folder is gone, or went while it was watched
                 self._look()
                 self._over.wait(RETRY)
 
