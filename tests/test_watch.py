@@ -251,7 +251,7 @@ def test_without_notifications_the_file_is_polled(learner: Learner) -> None:
     with watching(learner, within=within) as child:
         (learner.root / "alpha" / "adding.py").write_bytes(SOLUTION)
         child.expect("5 of 5 points")
-        child.expect("this folder sends no notice of changes")
+        child.expect("looked at every moment")
         child.send("q")
     assert child.exitstatus == 0
 
