@@ -12,7 +12,6 @@ torch is imported only when a tensor is met.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 import sys
@@ -30,6 +29,11 @@ PLAIN_INT = 2**63
 SCALARS = frozenset({type(None), bool, str})
 # What JSON holds as it is; of floats and integers, most.
 PLAIN = SCALARS | {int, float}
+# Kinds of tensors that numpy has as well.
+IN_NUMPY = frozenset(
+    {"torch.float64", "torch.float32", "torch.float16", "torch.bool", "torch.uint8"}
+    | {f"torch.int{bits}" for bits in (8, 16, 32, 64)}
+)
 
 
 class CodecError(Exception):
@@ -70,6 +74,10 @@ class Encoder:
         """
         if not self._tensors:
             return b"" if metadata is None else serialize({}, metadata)
+        if all(str(tensor.dtype) in IN_NUMPY for tensor in self._tensors.values()):
+            from safetensors.numpy import save as save_arrays  # in a third of the time
+
+            return save_arrays({n: t.numpy() for n, t in self._tensors.items()}, metadata)
         from safetensors.torch import save
 
         return save(self._tensors, metadata)
@@ -89,6 +97,8 @@ class Encoder:
             return _bytes(value)
         if isinstance(value, complex):
             return {"t": "complex", "v": [self.encode(value.real), self.encode(value.imag)]}
+        if isinstance(value, slice):
+            return {"t": "slice", "v": self.encode([value.start, value.stop, value.step], depth)}
         if isinstance(value, SimpleNamespace):
             return {"t": "namespace", "v": self.encode(vars(value), depth)}
         if isinstance(value, (bool, int, float, str)):
@@ -188,7 +198,7 @@ class Decoder:
             if PLAIN.issuperset(map(type, value)):
                 return list(value)  # never the message's own, which is compared with it later
             return [self._decode(item, depth + 1) for item in value]
-        if kind is dict and value.keys() == {"t", "v"} and type(value["t"]) is str:
+        if kind is dict and len(value) == 2 and "v" in value and type(value.get("t")) is str:
             return self._tagged(value["t"], value["v"], depth + 1)
         raise CodecError("an object that is not a value")
 
@@ -199,13 +209,12 @@ class Decoder:
         if kind == "dict":
             pairs = [(self._decode(k, depth), self._decode(v, depth)) for k, v in _a(list, value)]
             return dict(pairs)
+        if kind == "slice":
+            return slice(*_a(list, self._decode(value, depth)))
         if kind == "namespace":
             return SimpleNamespace(**_a(dict, self._decode(value, depth)))
         if kind == "bytes":
-            try:
-                return base64.b64decode(_a(str, value), validate=True)
-            except binascii.Error as error:
-                raise CodecError("bytes that are not base64") from error
+            return binascii.a2b_base64(_a(str, value), strict_mode=True)
         if kind == "int":
             if len(_a(str, value)) > MAX_INT_BITS // 4 + 8:
                 raise CodecError("an integer that is too long")

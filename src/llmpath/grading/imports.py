@@ -56,3 +56,6 @@ def load(names: Iterable[str]) -> None:
             loaded = importlib.import_module(module)
             if part and part != "*" and not hasattr(loaded, part):
                 importlib.import_module(f"{module}.{part}")
+    if "numpy" in sys.modules:
+        # numpy loads it when it is first asked for, and then it has not been seeded.
+        importlib.import_module("numpy.random")

@@ -21,6 +21,7 @@ import pytest
 
 from llmpath.grading.evidence import raised
 from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
+from llmpath.grading.warmup import warm_up
 from llmpath.grading.wire import Closed, Stream
 from llmpath.labkit.checks import Mismatch
 
@@ -132,6 +133,7 @@ class Court:
         """The checks that the parent orders, in its order; none if the worker is gone."""
         try:
             self._verdicts.send({"event": "ready", "isolation": self._connection.isolation()})
+            warm_up()
             order = self._connection.order()
         except WorkerDiedError as error:
             self._died(error)

@@ -41,7 +41,7 @@ class Stream:
 
     def send(self, message: Any, blob: bytes = b"") -> None:
         """Write one frame; `Closed` if the other side is gone."""
-        text = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = _JSON.encode(message).encode("ascii")
         if len(text) > MAX_JSON or len(blob) > MAX_BLOB:
             raise WireError(f"the value is too large to send ({len(text) + len(blob):,} bytes)")
         view = memoryview(HEADER.pack(MAGIC, len(text), len(blob)) + text + blob)
@@ -60,7 +60,7 @@ class Stream:
             raise WireError(f"the frame is too large ({text_size + blob_size:,} bytes)")
         text, blob = self._exactly(text_size), self._exactly(blob_size)
         try:
-            return json.loads(text, parse_constant=_no_constant), blob
+            return _NO_MORE_THAN_JSON.decode(text.decode()), blob
         except (ValueError, RecursionError) as error:
             raise WireError("the frame is not JSON") from error
 
@@ -79,3 +79,7 @@ class Stream:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_NO_MORE_THAN_JSON = json.JSONDecoder(parse_constant=_no_constant)

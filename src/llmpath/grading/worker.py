@@ -24,6 +24,7 @@ from typing import Any
 
 from llmpath.codec import CodecError, Decoder, Encoder
 from llmpath.grading.sandbox import confine
+from llmpath.grading.warmup import warm_up
 from llmpath.grading.wire import Closed, Stream
 
 MAX_TEXT = 2000
@@ -52,6 +53,7 @@ def main(config: dict[str, Any]) -> None:
         force = confine(folder, config["cpu_seconds"], hidden)
     stream.send({"isolation": sorted(force)})
     _settle_threads()
+    warm_up()
     Worker(stream, config).serve()
 
 
@@ -369,7 +371,7 @@ def seed_everything(seed: int) -> None:
     import random
 
     random.seed(seed)
-    if "numpy" in sys.modules:
+    if "numpy.random" in sys.modules:
         import numpy
 
         numpy.random.seed(seed % 2**32)

@@ -30,9 +30,9 @@ RETRY = 0.2  # seconds between looks for a folder that is gone
 
 # Kinds of file systems that others change behind this system's back; "fuse" stands for all its
 # kinds, among them those of sshfs and of Docker and VMware on other systems.
-SHARED = tuple(
-    "9p drvfs v9fs virtiofs vboxsf prl_fs fakeowner osxfs fuse nfs cifs smb afp webdav afs ceph "
-    "gluster".split()
+SHARED = (
+    *("9p", "drvfs", "v9fs", "virtiofs", "vboxsf", "prl_fs", "fakeowner", "osxfs", "fuse"),
+    *("nfs", "cifs", "smb", "afp", "webdav", "afs", "ceph", "gluster"),
 )
 # What watchfiles raises when a folder is gone, or the system has no more notifications to give.
 _NO_NOTICE = (OSError, RuntimeError)
