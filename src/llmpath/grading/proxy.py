@@ -60,6 +60,11 @@ class Connection:
         self._called_back = 0
         self._failure: AssertionError | None = None
         self._seed: int | None = None
+        self._dropped: list[int] = []
+
+    def drop(self, number: int) -> None:
+        """Have the worker let go of what a handle stood for, with the next request."""
+        self._dropped.append(number)
 
     def seed(self, seed: int) -> None:
         """Have the worker's generators seeded, before it does what it is next asked for."""
@@ -89,6 +94,8 @@ class Connection:
         encoded = {name: encoder.encode(value) for name, value in data.items()}
         if self._seed is not None:
             fields["seed"], self._seed = self._seed, None
+        if self._dropped:
+            fields["dropped"], self._dropped = self._dropped, []
         self._send({"seq": seq, "op": op, **fields, **encoded}, encoder.blob())
         while True:
             reply, blob = self._receive()
@@ -189,13 +196,16 @@ class _Remote:
             raise AttributeError(name)
         return self._connection.ask("attribute", handle=self._number, name=name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute in the worker."""
+        self._connection.request("set", {"value": value}, handle=self._number, name=name)
+
 
 class Lab(_Remote):
     """The learner's module."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._number = None
+        self.__dict__.update(_connection=connection, _number=None)
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
@@ -234,11 +244,24 @@ class Handle(_Remote):
         type_name: the full name of its type, as the worker tells it.
     """
 
+    _number: int
+    type_name: str
+    _name: str
+
     def __init__(self, connection: Connection, number: int, type_name: str, name: str) -> None:
-        self._connection = connection
-        self._number = number
-        self.type_name = type_name
-        self._name = name
+        self.__dict__.update(
+            _connection=connection, _number=number, type_name=type_name, _name=name
+        )
+
+    def __del__(self) -> None:
+        self._connection.drop(self._number)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same object in the worker."""
+        return isinstance(other, Handle) and other._number == self._number
+
+    def __hash__(self) -> int:
+        return hash(self._number)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in the worker; in-place changes to the arguments are carried back."""

@@ -17,7 +17,8 @@ import marshal
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
@@ -111,8 +112,10 @@ class Worker:
         self._stream = stream
         self._file = Path(config["file"])
         self._module: ModuleType | None = None
-        self._handles: dict[int, Any] = {}
-        self._numbers: dict[int, int] = {}
+        self._handles: dict[int, Any] = {}  # by number
+        self._numbers: dict[int, int] = {}  # by the identity of the object
+        self._uses: Counter[int] = Counter()  # how many handles of the judge's have the number
+        self._next = 0
 
     def serve(self) -> None:
         """Answer requests until the judge closes the pipe."""
@@ -127,6 +130,7 @@ class Worker:
         operations: dict[str, Callable[[dict[str, Any], Decoder], Any]] = {
             "import": self._import,
             "attribute": self._attribute,
+            "set": self._set,
             "call": self._call,
             "item": self._item,
             "length": self._length,
@@ -137,6 +141,7 @@ class Worker:
         request["_blob"] = blob
         reply: dict[str, Any] = {"seq": request["seq"]}
         try:
+            self._release(request.get("dropped", ()))
             if "seed" in request:
                 seed_everything(request["seed"])
             result = operations[request["op"]](request, Decoder(blob, self._refer))
@@ -165,6 +170,9 @@ class Worker:
         if target is self._module and not hasattr(target, name):
             raise AttributeError(f"there is no `{name}` in {self._file.name}")
         return getattr(target, name)
+
+    def _set(self, request: dict[str, Any], decoder: Decoder) -> None:
+        setattr(self._target(request), request["name"], decoder.decode(request["value"]))
 
     def _call(self, request: dict[str, Any], decoder: Decoder) -> Any:
         args = decoder.decode(request["args"])
@@ -200,7 +208,9 @@ class Worker:
         kwargs = decoder.decode(request["kwargs"])
         cotangent = decoder.decode(request["cotangent"])
         inputs = [a.requires_grad_() if _differentiable(a) else None for a in args]
-        named = dict(function.named_parameters()) if hasattr(function, "named_parameters") else {}
+        # Of a method, its module's parameters.
+        module = function if hasattr(function, "named_parameters") else _owner(function)
+        named = dict(module.named_parameters()) if hasattr(module, "named_parameters") else {}
         output = function(*args, **kwargs)
         wanted = [a for a in inputs if a is not None] + list(named.values())
         gradients: list[Any] = [None] * len(wanted)
@@ -232,8 +242,10 @@ class Worker:
         value = value.value if isinstance(value, _Opaque) else value
         if isinstance(value, _Callback):
             return {"t": "callback", "v": {"id": value.number, "name": value.__name__}}
-        number = self._numbers.setdefault(id(value), len(self._numbers))
+        number = self._numbers.setdefault(id(value), self._next)
+        self._next = max(self._next, number + 1)  # a number is not used again
         self._handles[number] = value  # kept alive, so that its id stays its own
+        self._uses[number] += 1
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
         own = getattr(value, "__qualname__", "") if callable(value) else ""
@@ -241,6 +253,14 @@ class Worker:
             "t": "handle",
             "v": {"id": number, "type": _cut(name), "name": _cut(str(own))},
         }
+
+    def _release(self, dropped: Iterable[int]) -> None:
+        """Let go of what the judge has no handle of any more: a check may build large modules."""
+        for number in dropped:
+            self._uses[number] -= 1
+            if self._uses[number] == 0:
+                del self._uses[number]
+                del self._numbers[id(self._handles.pop(number))]
 
     def _changes(self, request: dict[str, Any], args: Any, kwargs: Any) -> dict[Any, Any]:
         """Arguments that the call changed in place, by position or keyword."""
@@ -310,6 +330,10 @@ class _Callback:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._worker.call_back(self.number, args, kwargs)
+
+
+def _owner(function: Any) -> Any:
+    return getattr(function, "__self__", None)
 
 
 def _differentiable(value: Any) -> bool:
