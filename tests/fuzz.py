@@ -13,7 +13,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["llmpath.grading", "llmpath.labkit", "llmpath.feedback"]):
+with atheris.instrument_imports(
+    include=["llmpath.codec", "llmpath.feedback", "llmpath.grading", "llmpath.labkit"]
+):
     import test_fuzz
 
 
