@@ -102,7 +102,7 @@ def test_blank_lines(lab):
 
 
 def test_any_documents_come_back(lab, rng):
-    words = ["rain", "a cat", " tabs\there", "née", "42", "  - dash"]
+    words = ["rain", "a cat", " tabs\there", "née  ", "MAXX", "  - dash"]
     documents = [
         "\n".join(words[number(rng, 0, 5)] for _ in range(number(rng, 1, 3))) for _ in range(40)
     ]
@@ -158,6 +158,21 @@ def test_a_perfect_fit(lab, rng):
     close(got, want, atol=0, because=because, axes="window, place")
 
 
+def test_only_the_end_is_left(lab, rng):
+    length = number(rng, 5, 9)
+    long, whole = list(range(10, 10 + length)), list(range(60, 59 + length))
+    rest = [long[-1], END] + [END] * (length - 1)
+    because = (
+        f"a document of {length} ids fills a window, and the step from its last id to the end "
+        f"takes one of its own; {length - 1} more ids with an end no longer fit there"
+    )
+    got = windows_of(lab, [long, whole], length)
+    want = torch.tensor([[END, *long], rest, [END, *whole, END]])
+    close(got, want, atol=0, because=because, axes="window, place")
+    got = windows_of(lab, [long], length)
+    close(got, want[:2], atol=0, because=because, axes="window, place")
+
+
 def test_windows_begin_with_documents(lab, rng):
     length = number(rng, 18, 24)
     documents = some_documents(rng, 60, 16)
@@ -175,7 +190,8 @@ def test_windows_begin_with_documents(lab, rng):
 
 def test_nothing_is_lost(lab, rng):
     for longest in (6, 40):
-        documents = [*some_documents(rng, 40, longest), []]
+        documents = some_documents(rng, 40, longest)
+        documents.insert(20, [])
         length = number(rng, 9, 13)
         got, want = steps(windows_of(lab, documents, length)), real_steps(documents)
         missing = len(want) - len([s for s in got if s in set(want)])
@@ -198,6 +214,8 @@ def test_no_wasted_windows(lab, rng):
         f"take 10 windows; one of {len(long)} ids takes 3, and after it another short one fits. "
         f"Yours are {len(got)} windows and not 13"
     )
+    alone = windows_of(lab, [long], length)
+    same(len(alone), 3, because="a long document alone takes 3 windows, and none before them")
     empty = windows_of(lab, [[]], 4)
     assert empty.shape == (0, 5), f"no documents make (0, 5), not {tuple(empty.shape)}"
 
