@@ -16,6 +16,7 @@ cd "$workspace"
 course=$( { "$llmpath" doctor --json || true; } | "$(dirname "$llmpath")/python" -c 'import json,sys; print(json.load(sys.stdin)["course"])')
 for file in */*.py; do
   lab=$(basename "$file" .py)
+  lab=${lab//_/-}
   # The starter does not pass; the reference does.
   if "$llmpath" grade "$lab" >/dev/null; then echo "the starter of $lab passed"; exit 1; fi
   "$llmpath" grade "$lab" --file "$course/labs/$lab/lab.py"
