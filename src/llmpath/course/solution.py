@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from llmpath.course.models import Equivalent, Misconception
 from llmpath.course.problems import CourseError, Problem
+from llmpath.course.tree import parse as tree_of
 
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)### BEGIN SOLUTION(?:[ \t]+(?P<words>.*\S))?[ \t]*")
 _END = re.compile(r"(?P<indent>[ \t]*)### END SOLUTION[ \t]*")
@@ -159,7 +160,7 @@ def _parse(source: str, name: str) -> ast.Module:
         raise CourseError([problem], "The lab file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(source)
+        return tree_of(source)
 
 
 def _syntax_error(source: str) -> SyntaxError | None:

@@ -16,6 +16,7 @@ from llmpath.course.documents import Document, decode, read, unopened
 from llmpath.course.models import Lab, Model, PathFile, Step, TopicsFile
 from llmpath.course.problems import CourseError, Problem
 from llmpath.course.solution import starter
+from llmpath.course.tree import parse as tree_of
 from llmpath.course.validation import fit
 
 M = TypeVar("M", bound=Model)
@@ -175,7 +176,7 @@ def _functions(source: str | None, name: str, problems: list[Problem]) -> dict[s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+            tree = tree_of(source)
     except SyntaxError as error:
         message = f"This is not Python: {error.msg}."
         problems.append(Problem(name, error.lineno or 0, error.offset or 0, message))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from llmpath.course.tree import parse as tree_of
 from llmpath.grading.children import Role
 
 FILES: dict[Role, str] = {"judge": "checks.py", "worker": "lab.py"}
@@ -30,7 +31,7 @@ def imports_of(lab_folder: Path) -> dict[Role, tuple[str, ...]]:
 
 def _imports(file: Path) -> Iterator[str]:
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = tree_of(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return  # it is missed where it is used, with a message of its own
     for node in ast.walk(tree):

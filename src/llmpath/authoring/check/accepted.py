@@ -10,6 +10,7 @@ from llmpath.authoring.check.finding import Finding
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.documents import decode
 from llmpath.course.problems import Problem
+from llmpath.course.tree import parse as tree_of
 
 SEEDS = (0, 1, 2)
 FOLDER = "accepted"
@@ -52,6 +53,6 @@ def _failures(subject: LabSubject, bench: Bench, name: str, source: str) -> Iter
 
 def _same_code(one: str, other: str) -> bool:
     try:
-        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+        return ast.dump(tree_of(one)) == ast.dump(tree_of(other))
     except (SyntaxError, ValueError):
         return False

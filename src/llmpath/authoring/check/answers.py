@@ -10,6 +10,7 @@ from llmpath.authoring.check import worthless
 from llmpath.authoring.check.bench import Answer, Bench
 from llmpath.authoring.check.finding import Finding
 from llmpath.authoring.check.subject import LabSubject, functions
+from llmpath.course.tree import parse as tree_of
 from llmpath.grading.report import GradeReport
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -98,7 +99,7 @@ def trivial(subject: LabSubject, body: str) -> str:
     def change(name: str, node: _Function) -> _Function:
         if subject.is_written(node):
             does = CONSTRUCTOR if node.name == "__init__" else body.replace(FIRST, _first(node))
-            node.body = ast.parse(does).body
+            node.body = tree_of(does).body
         return node
 
     return _changed(subject.solution, change)
@@ -136,4 +137,4 @@ def _change(
 def _parse(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(source)
+        return tree_of(source)

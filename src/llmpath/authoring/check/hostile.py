@@ -17,6 +17,7 @@ from llmpath.authoring.check import worthless
 from llmpath.authoring.check.bench import Answer, Bench
 from llmpath.authoring.check.finding import Finding
 from llmpath.authoring.check.subject import LabSubject
+from llmpath.course.tree import parse as tree_of
 from llmpath.grading.report import GradeReport
 
 PACK = "hostile_pack"
@@ -42,7 +43,7 @@ class Attack:
         source = source.replace("@solution@", (subject.folder.resolve() / "lab.py").as_posix())
         names = [
             node.name
-            for node in ast.parse(subject.solution).body
+            for node in tree_of(subject.solution).body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         ]
         stands_for_all = "".join(f"{name} = answer\n" for name in names)
@@ -56,7 +57,7 @@ def pack() -> Iterator[Attack]:
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if file.name.endswith(".py"):
             source = file.read_text(encoding="utf-8")
-            about, _, more = (ast.get_docstring(ast.parse(source)) or file.name).partition("\n")
+            about, _, more = (ast.get_docstring(tree_of(source)) or file.name).partition("\n")
             yield Attack(about, more.strip().removeprefix("Needs: "), source)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import doctest
 import json
 import tomllib
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from markdown_it.token import Token
 
+from llmpath.course.tree import parse as tree_of
 from llmpath.markup.parser import parser
 
 
@@ -121,11 +121,11 @@ def _read_python(source: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if ">>>" not in source:
-            ast.parse(source)
+            tree_of(source)
             return
         for example in doctest.DocTestParser().get_examples(source):
             try:
-                ast.parse(example.source)
+                tree_of(example.source)
             except SyntaxError as error:
                 error.lineno = (error.lineno or 1) + example.lineno
                 raise

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmpath.course.solution import Region, regions
+from llmpath.course.tree import parse as tree_of
 from llmpath.errors import LlmpathError
 
 # Any wrong argument of these raises, and so would be noticed by any check.
@@ -93,7 +94,7 @@ def _tree(source: str) -> str | None:
         warnings.simplefilter("ignore")
         try:
             compile(source, "lab.py", "exec", dont_inherit=True)
-            return ast.dump(ast.parse(source))
+            return ast.dump(tree_of(source))
         except (SyntaxError, ValueError):
             return None
 

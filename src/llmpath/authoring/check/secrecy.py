@@ -20,6 +20,7 @@ from llmpath.course.course import Course
 from llmpath.course.documents import KeyPath
 from llmpath.course.problems import Problem
 from llmpath.course.solution import Region, starter
+from llmpath.course.tree import parse as tree_of
 from llmpath.grading.report import GradeReport
 
 # A shorter line says too little to give anything away.
@@ -218,9 +219,9 @@ def _parsed(source: str) -> ast.Module | None:
         except SyntaxError:
             # A `return` is right within a function alone.
             try:
-                return ast.parse(source)
+                return tree_of(source)
             except (SyntaxError, ValueError):
                 return None
         except ValueError:
             return None
-        return ast.parse(source)
+        return tree_of(source)

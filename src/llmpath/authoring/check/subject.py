@@ -15,6 +15,7 @@ from llmpath.course.models import Lab, Step
 from llmpath.course.problems import Problem
 from llmpath.course.solution import Region, regions
 from llmpath.course.sources import Sources
+from llmpath.course.tree import parse as tree_of
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def functions(source: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFun
     """The functions and methods of a module that stand in no other function, by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+        tree = tree_of(source)
     yield from _functions(tree, "")
 
 
