@@ -115,6 +115,9 @@ def known_loss(got, logits, targets):
         "targets of -100 were counted as if they were class 0": -zeroed.mean(),
         "targets of -100 were counted as if they were some class": -last.mean(),
         "divided by every logit, when only the targets are to be counted": right / logits.size(-1),
+        "divided by len(targets), the size of the first dimension; count all targets that count": (
+            right * counted.sum() / (len(targets) if targets.dim() else 1)
+        ),
     }
     for sentence, loss in wrong.items():
         if alike(got, loss):
@@ -131,6 +134,9 @@ def known_grad(got, logits, targets):
         "the sign is turned: the loss falls as the logit of the target climbs": -right,
         "divide by how many targets count, since the loss is their mean": right * count,
         "divided by all targets, those of -100 too": right * count / max(targets.numel(), 1),
+        "divided by len(targets), the size of the first dimension; count all targets that count": (
+            right * count / (len(targets) if targets.dim() else 1)
+        ),
         "these are the probabilities; the target is still to be taken off": (
             (p / count).masked_fill(~counted, 0.0)
         ),
