@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from llmpath.labkit import models
+from llmpath.labkit import models, tokenizer
 from llmpath.labkit.microworld import Person, World, words
 
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
@@ -49,6 +49,7 @@ TEMPERATURES = {f"temperature {t:g}": (t, None, None) for t in (0.0, 0.3, 0.5, 0
 TOP_K = {f"top-k {k}": (1.0, k, None) for k in (2, 3, 5, 10)}
 TOP_P = {f"top-p {p:g}": (1.0, None, p) for p in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)}
 FAMILIES = {"temperature": TEMPERATURES, "top-k": TOP_K, "top-p": TOP_P}
+BESIDE = {"temperature": (6, -3), "top-k": (-8, -13), "top-p": (5, 5)}  # where a number stands
 
 
 # What the first picture shows, and what a real model is asked for.
@@ -155,7 +156,8 @@ class Counts:
         self.number = {word: number for number, word in enumerate(self.vocabulary)}
         self._people = {self.number.get(f" {person.name}", -1) for person in world.people}
         self._followers: dict[tuple, Counter[int]] = defaultdict(Counter)
-        self._known: dict[tuple, Tensor] = {}
+        self._shares: dict[tuple, Tensor] = {}
+        self._logits: dict[tuple, Tensor] = {}
         for text in cut:
             ids = [self.number[word] for word in text]
             for place in range(1, len(ids)):
@@ -176,27 +178,31 @@ class Counts:
         """The text of ids, without the ends."""
         return "".join(self.vocabulary[number] for number in ids).strip(END)
 
-    def _contexts(self, said: list[int]) -> list[tuple]:
+    def _contexts(self, said: list[int], count: int | None = None) -> list[tuple]:
         about = next((word for word in reversed(said) if word in self._people), None)
         return [
             (about if named else None, named, *said[max(0, len(said) - length) :])
-            for length, named in self.CONTEXTS
+            for length, named in self.CONTEXTS[:count]
         ]
 
     def _after(self, said: list[int]) -> Tensor:
-        return self._smoothed(self._contexts(said)).log()
+        (longest,) = self._contexts(said, 1)
+        if longest not in self._logits:
+            self._logits[longest] = self._smoothed(self._contexts(said)).log()
+        return self._logits[longest]
 
     def _smoothed(self, contexts: list[tuple]) -> Tensor:
         if not contexts:
             return torch.full((len(self.vocabulary),), 1 / len(self.vocabulary))
-        if contexts[0] not in self._known:
-            followers = self._followers.get(contexts[0], Counter())
-            shares = self.TRUST * len(followers) * self._smoothed(contexts[1:])
-            for word, count in followers.items():
-                shares[word] += count
-            whole = followers.total() + self.TRUST * len(followers)
-            self._known[contexts[0]] = shares / whole if whole else self._smoothed(contexts[1:])
-        return self._known[contexts[0]]
+        if contexts[0] not in self._shares:
+            shares = self._smoothed(contexts[1:])
+            if followers := self._followers.get(contexts[0]):
+                shares = self.TRUST * len(followers) * shares
+                for word, count in followers.items():
+                    shares[word] += count
+                shares = shares / (followers.total() + self.TRUST * len(followers))
+            self._shares[contexts[0]] = shares
+        return self._shares[contexts[0]]
 
 
 # Texts, and what they are worth
@@ -297,18 +303,16 @@ def real_model(lab, run) -> None:
             "lets a real model write.",
         )
         return
-    from transformers import AutoTokenizer
-
     folder = models.folder(REAL)
     model = lab.GPT.load(folder).to(run.device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    start = tokenizer(PROMPT, return_tensors="pt").input_ids.to(run.device)
+    encoder = tokenizer.load(folder)
+    start = torch.tensor([encoder.encode(PROMPT).ids]).to(run.device)
     rows = []
     for name, settings in REAL_SETTINGS.items():
         cache = [lab.Memory() for _ in range(model.config.layers)]
         generator = torch.Generator(run.device).manual_seed(run.seed)
         tokens = lab.stream(model, start, 40, **settings, generator=generator, cache=cache)
-        rows.append([name, tokenizer.decode([int(token) for token in tokens]).strip()])
+        rows.append([name, encoder.decode([int(token) for token in tokens]).strip()])
     run.table(f'SmolLM2-135M goes on from "{PROMPT}"', ["setting", "text"], rows)
 
 
@@ -346,8 +350,14 @@ def draw_scores(scores: dict[str, Score]) -> Figure:
         across, up = [s.different for s in points], [s.right for s in points]
         axes.plot(across, up, "o-", color=colour, label=family, markersize=5)
         for name, x, y in zip(settings, across, up, strict=True):
-            axes.annotate(name.split()[-1], (x, y), (5, 4), textcoords="offset points",
-                          fontsize=8, color=colour)  # fmt: skip
+            axes.annotate(
+                name.split()[-1],
+                (x, y),
+                BESIDE[family],
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+            )
     for name, mark, colour in ((BEAM, "s", PURPLE), (WORLD, "*", "black")):
         one = scores[name]
         axes.plot([one.different], [one.right], mark, color=colour, label=name, markersize=11)
