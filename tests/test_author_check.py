@@ -527,6 +527,34 @@ def test_a_slow_check_is_found(author: Author) -> None:
     assert "over a third of the 5 s" in found.message
 
 
+def test_a_slow_machine_is_given_time(author: Author) -> None:
+    """With slack, limits of time are as many times longer; nothing else is forgiven."""
+    author.replaces(
+        "labs/adding/checks.py",
+        "def test_sums_up(lab, seed):\n",
+        "def test_sums_up(lab, seed):\n    __import__('time').sleep(1.8)\n",
+    )
+    author.replaces(
+        "curriculum/path.yaml", "standards:\n", "standards:\n  experiment_seconds: 0.001\n"
+    )
+    assert len(author.finds("adding", "limits", "experiment")) == 2
+    assert author.verdict("adding", "limits", "experiment", slack=1e4).sound
+
+
+def test_a_part_of_the_mutants_can_be_graded(author: Author) -> None:
+    """How many mutants are graded is the caller's to say."""
+    for most, graded in (
+        (3, 3),
+        (0, len(mutants((author.course / "labs/adding/lab.py").read_text()))),
+    ):
+        (proved,) = (
+            each
+            for each in author.verdict("adding", "mutants", most_mutants=most).proofs
+            if each.proof == "mutants"
+        )
+        assert {m.name: m.value for m in proved.measures}["graded"] == graded
+
+
 EXPERIMENTS = {
     "    raise OSError('broken')\n": (4, "The experiment fails: OSError: broken"),
     "    run.text('a', 'b')\n": (0, "The experiment ends without a result."),

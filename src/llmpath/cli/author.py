@@ -35,9 +35,13 @@ def check(
         list[str] | None,
         typer.Option("--only", metavar="PROOF", help="Run this proof alone; may be repeated."),
     ] = None,
-    all_mutants: Annotated[
-        bool, typer.Option("--all-mutants", help="Grade all mutants, and not a sample of many.")
-    ] = False,
+    mutants: Annotated[
+        int, typer.Option("--mutants", min=0, help="Grade a sample of so many of a lab; 0: all.")
+    ] = 150,
+    slack: Annotated[
+        float,
+        typer.Option("--slack", min=1.0, help="Stretch time limits, for a slow machine."),
+    ] = 1.0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Take over what was proven before.")
     ] = True,
@@ -57,7 +61,8 @@ def check(
         state.authored_folder,
         tuple(names or ()),
         quick=quick,
-        all_mutants=all_mutants,
+        most_mutants=mutants,
+        slack=slack,
         jobs=jobs,
         only=proofs_named(only or ()),
         cache=cache,

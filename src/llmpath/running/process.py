@@ -228,9 +228,14 @@ def _spawn(module: str, folder: Path) -> subprocess.Popen[bytes]:
             "PYTHONIOENCODING": "utf-8:backslashreplace",
             "TOKENIZERS_PARALLELISM": "false",
             "MPLBACKEND": "Agg",
-            # Threads that wait sleep, and do not spin: on a busy machine spinning threads keep
-            # the working ones from running, and a run takes several times as long.
-            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+            # Threads that wait spin for a moment, some tens of microseconds, and then sleep. The
+            # usual spin is much longer and, on a busy machine, keeps the working threads from
+            # running; without any, waking up eats what a second thread gains on small tensors.
+            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "50000"),
+            # Training frees and asks for the same megabytes at every step. glibc would give them
+            # back to the system each time, and pay for every page again.
+            "MALLOC_MMAP_THRESHOLD_": os.environ.get("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+            "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", "2147483647"),
         },
         start_new_session=POSIX,
         creationflags=new_group,

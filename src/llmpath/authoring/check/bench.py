@@ -27,6 +27,9 @@ from llmpath.running.events import Event
 from llmpath.running.runner import run
 from llmpath.workspace.thread import sources
 
+# Of how many mutants of a lab a sample is graded, unless more are asked for.
+MOST_MUTANTS = 150
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -139,13 +142,15 @@ class Bench:
 
     Attributes:
         quick: leave out what takes long.
-        all_mutants: grade every mutant, however many there are.
+        most_mutants: of how many mutants of a lab a sample is graded; 0 for all.
+        slack: by how much time limits are stretched.
         advanced: told how many of how many pieces of work are done.
     """
 
     places: Places
     quick: bool = False
-    all_mutants: bool = False
+    most_mutants: int = MOST_MUTANTS
+    slack: float = 1.0
     advanced: Callable[[int, int], None] = lambda done, total: None
 
     def telling(self, advanced: Callable[[int, int], None]) -> Bench:

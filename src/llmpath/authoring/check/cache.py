@@ -33,13 +33,14 @@ _DAY = 86_400.0
 _OUTSIDE = ("ui", "cli", "_course")
 
 
-def key(subject: LabSubject, proof: ProofName, *, quick: bool, all_mutants: bool) -> str:
+def key(subject: LabSubject, proof: ProofName, chosen: tuple[float, ...]) -> str:
     """A hash, in hexadecimal, of all that a proof of a lab rests on.
 
-    It changes with the lab, its step and lesson, the labs and artefacts that it builds on, the
-    course's standards and starters, llmpath itself, Python, and every installed package.
+    It changes with how thoroughly it is proven (`chosen`), with the lab, its step and lesson, the
+    labs and artefacts that it builds on, the course's standards and starters, llmpath itself,
+    Python, and every installed package.
     """
-    digest = hashlib.sha256(json.dumps([proof, quick, all_mutants]).encode())
+    digest = hashlib.sha256(json.dumps([proof, *chosen]).encode())
     for line in (*_course(subject), _ours(), _machine()):
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()

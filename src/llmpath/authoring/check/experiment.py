@@ -40,11 +40,11 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     if ended.outcome != "finished":
         yield Finding.of(*_failure(subject, runs[0]))
         return
-    yield from _used(subject, runs)
+    yield from _used(subject, runs, bench.slack)
     yield from _differences(subject, *runs)
 
 
-def _used(subject: LabSubject, runs: list[Run]) -> Iterator[Finding | Measure]:
+def _used(subject: LabSubject, runs: list[Run], slack: float) -> Iterator[Finding | Measure]:
     """Time and memory of an experiment against what it may use."""
     most, memory = subject.course.standards.experiment_seconds, subject.lab.limits.memory_mb
     # Work takes no longer than its processor time; what is over that, other programs took.
@@ -52,7 +52,7 @@ def _used(subject: LabSubject, runs: list[Run]) -> Iterator[Finding | Measure]:
         min(run.ended.seconds, run.ended.processor_seconds or run.ended.seconds) for run in runs
     )
     yield Measure(name="seconds of the experiment", value=seconds, unit="s", limit=most)
-    if seconds > most:
+    if seconds > most * slack:
         message = f"The experiment takes {seconds:.0f} s, and may take {most:g} s."
         yield Finding.of(_problem(subject, message, "Let it do less at the scale `micro`."))
     used = min(run.ended.memory_mb for run in runs)

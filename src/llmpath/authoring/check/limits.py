@@ -26,12 +26,12 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
         seconds = min(report.checks[index].seconds for report in reports)
         limit = check.seconds or subject.lab.limits.check_seconds
         yield Measure(name=f"seconds of {check.id}", value=seconds, unit="s", limit=limit)
-        if seconds > limit * SHARE:
+        if seconds > limit * SHARE * bench.slack:
             yield _slow(subject, index, check, seconds, limit)
     whole = min(sum(check.seconds for check in report.checks) for report in reports)
     limit = subject.lab.limits.seconds
     yield Measure(name="seconds of all checks", value=round(whole, 3), unit="s", limit=limit)
-    if whole > limit * SHARE:
+    if whole > limit * SHARE * bench.slack:
         message = f"All checks together take {whole:.1f} s, over a third of the {limit:g} s."
         mend = "Let them do less, or raise the limit."
         yield Finding.of(subject.at(("limits", "seconds"), message, mend))

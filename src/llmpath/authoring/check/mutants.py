@@ -11,7 +11,6 @@ from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.models import Lab
 from llmpath.course.solution import edited
 
-MOST = 150
 # A change that a check catches on one seed of three is a mistake that learners are told of.
 SEEDS = (0, 1, 2)
 # What a mutant may take of what the solution may, before it counts as endless.
@@ -22,7 +21,7 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     """How many mutants were killed, and each survivor: a finding if there are too many."""
     every = mutants(subject.solution)
     listed = _listed(subject, every)
-    chosen = every if bench.all_mutants else sample(every, MOST)
+    chosen = sample(every, bench.most_mutants) if bench.most_mutants else every
     alive = _survivors(subject, bench, chosen)
     yield from _unlisted(subject, listed, every, alive, chosen)
     equivalent = {mutant for mutant in listed if mutant is not None}

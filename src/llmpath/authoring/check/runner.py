@@ -14,7 +14,7 @@ from typing import TypeVar, get_args
 
 from llmpath.authoring import rehearsal
 from llmpath.authoring.check import cache, coverage, files, mutation
-from llmpath.authoring.check.bench import Bench, Places
+from llmpath.authoring.check.bench import MOST_MUTANTS, Bench, Places
 from llmpath.authoring.check.finding import Finding, Measure, ProofName, Proved, Remark, Verdict
 from llmpath.authoring.check.proofs import Proof, proofs_of
 from llmpath.authoring.check.subject import LabSubject, Subject, subjects
@@ -34,7 +34,8 @@ class CheckRequest:
         root: the course's folder.
         names: ids of steps and labs; none for the whole course.
         quick: leave out mutants, experiments and all seeds but one.
-        all_mutants: grade every mutant, however many there are.
+        most_mutants: of how many mutants of a lab to grade a sample; 0 for all, however many.
+        slack: by how much time limits are stretched, for a machine slower than learners'.
         jobs: how many gradings and runs go on at once; 0 for one a processor.
         only: the proofs to run beside `files`; none for all.
         cache: take over what was proven before, where nothing that it rests on has changed.
@@ -43,7 +44,8 @@ class CheckRequest:
     root: Path
     names: tuple[str, ...] = ()
     quick: bool = False
-    all_mutants: bool = False
+    most_mutants: int = MOST_MUTANTS
+    slack: float = 1.0
     jobs: int = 0
     only: tuple[ProofName, ...] = ()
     cache: bool = True
@@ -127,7 +129,7 @@ def check(request: CheckRequest) -> Generator[Event]:
     yield from done
     jobs = request.jobs or _processors()
     with Places(course, jobs) as places:
-        bench = Bench(places, quick=request.quick, all_mutants=request.all_mutants)
+        bench = Bench(places, request.quick, request.most_mutants, request.slack)
         for event in _run(plan, bench, jobs, cached=request.cache):
             yield event
             done += [event] if isinstance(event, Done) else []
@@ -205,7 +207,7 @@ def _prove(
     """Run one proof, unless it is known to find nothing."""
     mark = None
     if cached and proof.kept and isinstance(subject, LabSubject):
-        mark = cache.key(subject, proof.name, quick=bench.quick, all_mutants=bench.all_mutants)
+        mark = cache.key(subject, proof.name, (bench.quick, bench.most_mutants, bench.slack))
         known = cache.recall(mark)
         if known is not None:
             yield Done(known, ())
