@@ -436,6 +436,13 @@ def test_an_equivalent_mutant_can_be_listed(author: Author) -> None:
     assert told[1].message == "No mutant is like this edit."
 
 
+def test_mutants_of_a_solution_that_fails_prove_nothing(author: Author) -> None:
+    """Where the solution itself is not passed, no mutant counts as killed."""
+    author.replaces("labs/adding/checks.py", '10, because="2 + 3', '11, because="2 + 3')
+    (found,) = author.finds("adding", "mutants")
+    assert "The solution itself does not pass" in found.message
+
+
 SOLUTION = '''
 def steps(values: list[int] = [], *, most: int = 3) -> int:
     """A docstring with 1 + 1 in it."""

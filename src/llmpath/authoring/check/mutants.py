@@ -23,6 +23,11 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     listed = _listed(subject, every)
     chosen = sample(every, bench.most_mutants) if bench.most_mutants else every
     alive = _survivors(subject, bench, chosen)
+    if alive is None:
+        message = "The solution itself does not pass where its mutants are graded."
+        mend = "Mend it; if it passes otherwise, the machine was too busy: try fewer --jobs."
+        yield Finding.of(subject.in_file("lab.py", 0, 0, message, mend))
+        return
     yield from _unlisted(subject, listed, every, alive, chosen)
     equivalent = {mutant for mutant in listed if mutant is not None}
     survivors = [mutant for mutant in alive if mutant not in equivalent]
@@ -48,12 +53,18 @@ def _listed(subject: LabSubject, every: Sequence[Mutant]) -> list[Mutant | None]
     return found
 
 
-def _survivors(subject: LabSubject, bench: Bench, chosen: Sequence[Mutant]) -> list[Mutant]:
-    """The mutants that pass every check on every seed."""
+def _survivors(subject: LabSubject, bench: Bench, chosen: Sequence[Mutant]) -> list[Mutant] | None:
+    """The mutants that pass every check on every seed.
+
+    None if the solution does not pass among them, for then no death means anything.
+    """
     lab, left = _hurried(subject.lab), list(chosen)
     for seed in SEEDS:
+        control = Answer("", subject.solution, seed, lab=lab)
         answers = [Answer("", mutant.source, seed, lab=lab) for mutant in left]
-        passed = bench.passes(subject.lab, answers)
+        first, *passed, last = bench.passes(subject.lab, [control, *answers, control])
+        if not (first and last):
+            return None
         left = [mutant for mutant, alive in zip(left, passed, strict=True) if alive]
     return left
 
