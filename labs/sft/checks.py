@@ -1,5 +1,8 @@
-"""What `lab.yaml` grades. The oracle for texts and masks is transformers, with the template that
-the artefact's tokenizer carries; for losses and steps, torch's own functions."""
+"""What `lab.yaml` grades.
+
+The oracle for texts and masks is transformers, with the template that the artefact's tokenizer
+carries; for losses and steps, torch's own functions.
+"""
 
 import math
 from functools import cache
@@ -29,7 +32,7 @@ def one_of(rng, things):
 
 @cache
 def chat():
-    """transformers' tokenizer with the template that `lab run` saves."""
+    """The tokenizer of transformers, with the template that `lab run` saves."""
     made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer.from_merges([(b"m", b"i"), (b"l", b"l"), (b"mi", b"ll")]),
         eos_token=tokenizer.END_OF_MESSAGE,
@@ -279,7 +282,8 @@ def test_padding_asks_for_nothing(lab, rng):
 def test_inputs_untouched(lab, rng):
     messages = [said("user", " Hello <|end|> "), said("assistant", "Hi.")]
     before = [dict(message) for message in messages]
-    assert lab.render(messages) == template(messages), "this conversation is rendered wrongly"
+    text = lab.render(messages)
+    assert isinstance(text, str), f"render should return a text, not {describe(text)}"
     same(messages, before, because="render changed the messages that it was given")
     rows = [a_row(rng, 2), a_row(rng, 1)]
     kept = [list(row) for row in rows]
@@ -419,7 +423,7 @@ def test_answers_see_everything(lab, rng):
     want = []
     for row in prompts.tolist():
         for _ in range(6):
-            row = row + [int(model(torch.tensor([row]))[0, -1].argmax())]
+            row = [*row, int(model(torch.tensor([row]))[0, -1].argmax())]
         want.append(row[5:])
     because = "each token is the likeliest after the whole prompt and all that was said so far"
     same(got, want, because=because)

@@ -29,8 +29,8 @@ from llmpath.labkit.microworld.people import PRONOUNS
 
 ANSWER = 10  # tokens, the most that an answer to a question may have
 STORY = 70  # likewise, of a story
-ASKED = 80  # questions of each kind
-LOOKS = 8
+ASKED = 60  # questions of each kind
+LOOKS = 6
 SYSTEM = "You answer questions about people."
 TELL = "Tell me a story."
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
@@ -61,7 +61,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(900, 300, 160, 32, 0.002),
+    "micro": Size(900, 150, 120, 32, 0.002),
     "mini": Size(2_000, 600, 400, 32, 0.001),
     "gpu": Size(4_000, 1_200, 1_000, 64, 0.0005),
 }

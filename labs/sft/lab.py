@@ -190,6 +190,6 @@ def answer(
         if (ids[:, start:] == end).any(1).all():
             break
         ids = torch.cat([ids, model(ids)[:, -1].argmax(-1, keepdim=True)], dim=1)
-    written = [row + [end] for row in ids[:, start:].tolist()]
+    written = [[*row, end] for row in ids[:, start:].tolist()]
     return [row[: row.index(end)] for row in written]
     ### END SOLUTION
