@@ -2,5 +2,5 @@
 
 `recipe` says what an artefact is made from, `references` keeps those of the reference in the
 user's cache, `own` keeps the learner's in their workspace, and `supply` gives a run what its
-lab needs, making what is not there yet.
+lab needs, making what is not there yet. `speakers` knows which of them are language models.
 """

@@ -88,6 +88,16 @@ class Supplier:
         path = references.find(self.course, name, self.variant)
         return None if path is None else Artefact(name, path, own=False)
 
+    def due(self, names: tuple[str, ...]) -> tuple[Lab, ...]:
+        """The labs whose experiments `supply` would run for these names, in that order."""
+        found: dict[str, Lab] = {}
+        for name in names:
+            if self.find(name) is None:
+                lab = self.course.maker_of(name)
+                whose = self if self._passes(lab) else Supplier(self.course, None, self.variant)
+                found |= {each.id: each for each in (*whose.due(lab.needs), lab)}
+        return tuple(found.values())
+
     def supply(self, names: tuple[str, ...]) -> Supply:
         """Make sure that artefacts are there, and say where.
 

@@ -133,6 +133,9 @@ def _table(part: Schema, model: type[BaseModel]) -> str:
 def _default(described: Schema) -> str:
     value = described.get("default")
     if isinstance(value, dict):
+        value = {key: part for key, part in value.items() if part is not None}
+        if not value:
+            return ""
         if any(isinstance(part, dict) for part in value.values()):
             return "each of its keys has a default"
         return ", ".join(f"{key} {part:g}" for key, part in value.items()) + " unless given"

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from llmpath.cli import author, data, grading, labs, learning, models, progress, setup
+from llmpath.cli.chat import chat
 from llmpath.cli.state import State
 from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
@@ -37,6 +38,7 @@ for command, name in (
     (learning.list_, "list"),
     (learning.show, "show"),
     (learning.status, "status"),
+    (chat, "chat"),
     (upgrade, "upgrade"),
     (setup.start, "start"),
     (setup.doctor, "doctor"),

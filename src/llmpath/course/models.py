@@ -19,6 +19,14 @@ Id = Annotated[
         description="lower-case words joined by hyphens, such as multi-head",
     ),
 ]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        max_length=60,
+        description="the name of a class or function in the lab's file",
+    ),
+]
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\r\n]*$"),
@@ -72,6 +80,21 @@ class Limits(Model):
     check_seconds: Seconds = 10.0
     memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 2048
     output_kb: Annotated[int, Field(ge=1, le=65_536)] = 64
+
+
+class Provides(Model):
+    """What `llmpath chat` takes from a lab's file; of two labs that provide the same, the later.
+
+    Attributes:
+        model: a class whose `load(folder)` is a language model: called with token ids and a
+            cache, it returns logits. Its `config.layers` says how many blocks it has.
+        memory: a class; a list with one of it for each block is a model's cache.
+        sampling: a function that draws a token from logits.
+    """
+
+    model: Name | None = None
+    memory: Name | None = None
+    sampling: Name | None = None
 
 
 class Check(Model):
@@ -146,6 +169,7 @@ class Lab(Model):
         uses: earlier labs whose code this one imports.
         needs: artefacts that its experiment reads.
         makes: artefacts that its experiment writes.
+        provides: what `llmpath chat` takes from its file.
         limits: what one grading may use.
         checks: what is graded, in the order in which it is reported.
         misconceptions: known wrong answers, each caught by exactly the checks it names.
@@ -167,6 +191,7 @@ class Lab(Model):
     uses: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     needs: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     makes: Annotated[tuple[Id, ...], Field(strict=False)] = ()
+    provides: Provides = Provides()
     limits: Limits = Limits()
     checks: Annotated[tuple[Check, ...], Field(strict=False, min_length=1)]
     misconceptions: Annotated[tuple[Misconception, ...], Field(strict=False)] = ()

@@ -34,12 +34,19 @@ def end_with_parent(reading: int) -> None:
     if sys.platform == "linux":
         _signal_on_close(reading)
 
-    def end() -> None:
-        if hasattr(os, "killpg"):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
+    on_close(reading, _end)
 
-    on_close(reading, end)
+
+def take_lines(reading: int, call: Callable[[bytes], object]) -> None:
+    """Call something, in a thread, with each line that comes; end with the parent."""
+
+    def read() -> None:
+        with open(reading, "rb", closefd=False) as pipe:
+            for line in pipe:
+                call(line)
+        _end()
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 def on_close(reading: int, call: Callable[[], object]) -> None:
@@ -51,6 +58,13 @@ def on_close(reading: int, call: Callable[[], object]) -> None:
         call()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _end() -> None:
+    """End this process and its group."""
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _signal_on_close(reading: int) -> None:
@@ -72,6 +86,11 @@ def listen_for_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGBREAK"):  # what a process group gets on Windows
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
+
+
+def ignore_interrupt() -> None:
+    """Ctrl-C is for the parent, which decides what is to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def flush() -> None:

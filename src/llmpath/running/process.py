@@ -2,7 +2,8 @@
 
 Descriptor 1 of the child is its event pipe (the child takes it away at once and lets
 descriptor 1 be descriptor 2), descriptor 2 the learner's output, and descriptor 0 first
-carries the request and then stays open for as long as this process lives. Nothing but
+carries the request and then stays open for as long as this process lives; a child that asks for
+more is told more there. Nothing but
 the three standard descriptors is inherited, so the same holds on Windows.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import os
 import queue
 import signal
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -81,10 +83,8 @@ class Child:
         ]
         for thread in self._threads:
             thread.start()
-        with contextlib.suppress(OSError):
-            stdin = _pipe(self._process.stdin)
-            stdin.write(request + b"\n")
-            stdin.flush()
+        self._telling = threading.Lock()
+        self._write(request)
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +126,13 @@ class Child:
             while True:
                 yield self._messages.get_nowait()
 
+    def tell(self, order: Mapping[str, object]) -> None:
+        """Send the child one more line of JSON; nothing happens if it has ended.
+
+        Only for a child that reads on, with `descriptors.take_lines`.
+        """
+        self._write(json.dumps(order).encode())
+
     def stop(self) -> None:
         """Ask the child to end; asked again, or ignored for `GRACE` seconds, insist."""
         if self._exited.is_set():
@@ -154,6 +161,12 @@ class Child:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+    def _write(self, line: bytes) -> None:
+        with self._telling, contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            stdin = _pipe(self._process.stdin)
+            stdin.write(line + b"\n")
+            stdin.flush()
 
     def _escalate(self) -> None:
         if self._harder and time.monotonic() > self._harder[0][0]:

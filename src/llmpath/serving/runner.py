@@ -1,0 +1,134 @@
+"""Runs a model, in the child: the code of the course's labs, or transformers in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmpath.errors import LlmpathError
+from llmpath.labkit.thread import earlier
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# From the tokens of one text that the model has not seen yet to the logits of the next one.
+Logits = Callable[[Sequence[int]], "Tensor"]
+# From logits, (vocab_size,), a temperature, a top_p and a generator to a token.
+Sample = Callable[["Tensor", float, float, "torch.Generator"], int]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A model that is loaded.
+
+    Attributes:
+        begin: begins a text; several may be written side by side.
+        parameters: how many numbers the model has.
+        roles: which of the labs' parts it uses.
+    """
+
+    begin: Callable[[], Logits]
+    parameters: int
+    roles: tuple[str, ...] = ()
+
+
+def of_labs(
+    parts: Mapping[str, Mapping[str, Any]], folder: Path, device: torch.device
+) -> Runner | None:
+    """The labs' own model with the weights in a folder; None if it is for other models.
+
+    A model's class has `load(folder)`, which raises ValueError where it cannot be such a model;
+    the model is called with token ids, (1, time), and a cache, and returns logits,
+    (1, time, vocab_size). The cache is a list with a `memory` for each of `model.config.layers`.
+    """
+    import torch
+
+    if "model" not in parts or "memory" not in parts:
+        return None
+    try:
+        model = _part(parts["model"]).load(folder).to(device).eval()
+    except ValueError:
+        return None
+    memory = _part(parts["memory"])
+
+    def begin() -> Logits:
+        cache = [memory() for _ in range(model.config.layers)]
+
+        def logits(new: Sequence[int]) -> Tensor:
+            found: Tensor = model(torch.tensor([list(new)], device=device), cache)
+            return found[0, -1].float().cpu()
+
+        return logits
+
+    return Runner(begin, sum(p.numel() for p in model.parameters()), ("model", "memory"))
+
+
+def of_transformers(folder: Path, device: torch.device) -> Runner:
+    """The model in a folder as transformers runs it.
+
+    Raises:
+        LlmpathError: if it is none that transformers knows, or is damaged.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, DynamicCache
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise LlmpathError(f"The model in {folder} cannot be loaded: {error}") from error
+    model = model.to(device).eval()
+
+    def begin() -> Logits:
+        cache = DynamicCache()
+
+        def logits(new: Sequence[int]) -> Tensor:
+            ids = torch.tensor([list(new)], device=device)
+            found = model(input_ids=ids, past_key_values=cache, use_cache=True)
+            last: Tensor = found.logits[0, -1].float().cpu()
+            return last
+
+        return logits
+
+    return Runner(begin, model.num_parameters())
+
+
+def sampler(part: Mapping[str, Any] | None) -> Sample:
+    """How tokens are drawn: by a lab's function, or by transformers' where there is none."""
+    if part is None:
+        return _transformers_sample
+    sample = _part(part)
+
+    def draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
+        share = None if top_p == 1.0 else top_p
+        return int(
+            sample(logits[None], temperature=temperature, top_p=share, generator=generator)[0]
+        )
+
+    return draw
+
+
+def _transformers_sample(
+    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator
+) -> int:
+    import torch
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+
+    if temperature == 0:
+        return int(logits.argmax())
+    ids, scores = torch.empty(1, 0, dtype=torch.long), logits[None]
+    scores = TemperatureLogitsWarper(temperature)(ids, scores)
+    if top_p < 1:
+        scores = TopPLogitsWarper(top_p)(ids, scores)
+    return int(torch.multinomial(scores.softmax(-1), 1, generator=generator))
+
+
+def _part(part: Mapping[str, Any]) -> Any:
+    return getattr(earlier(part["lab"]), part["attribute"])
