@@ -11,12 +11,13 @@ def speakers(course: Course) -> tuple[str, ...]:
     """The artefacts that are language models, in the order of the thread.
 
     Those are what labs make that use, themselves or through another, a lab that provides a model.
+    Where none provides one, transformers runs all models, and any artefact may be one.
     """
     models = {lab.id for lab in course.labs.values() if lab.provides.model}
     return tuple(
         name
         for lab in course.labs.values()
-        if models & {lab.id, *(each.id for each in course.used_by(lab))}
+        if not models or models & {lab.id, *(each.id for each in course.used_by(lab))}
         for name in lab.makes
     )
 

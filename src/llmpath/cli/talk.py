@@ -51,9 +51,10 @@ def through_pipe(talker: Talker, options: Options, system: str, lines: Iterable[
     """Say each line to the model, and write its answers to standard output."""
     from llmpath.serving.conversation import Conversation
     from llmpath.serving.engine import Engine
+    from llmpath.ui.words import clean
 
     def write(text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
 
     with Engine(talker.source) as engine:
@@ -108,7 +109,7 @@ class _Talk:
                 self._obey(command, rest)
             elif line.strip() or not self._conversation.chats:
                 self._conversation.say(line.rstrip())
-                self._reply(line.rstrip())
+                self._reply("" if self._conversation.chats else line.rstrip())
 
     def _obey(self, command: str, rest: str) -> None:
         match command:
@@ -118,7 +119,7 @@ class _Talk:
                 self._conversation.forget()
                 self._screen.note("What was said is forgotten.")
             case "/again" if self._conversation.again():
-                self._reply("")
+                self._reply(self._conversation.text)
             case "/again":
                 self._screen.note("Nothing was said yet.")
             case "/set":
@@ -135,8 +136,8 @@ class _Talk:
             self._screen.note(f"{name} is {value} from now on.")
 
     def _reply(self, begun: str) -> None:
-        """Write the model's answer; in a text, after the words with which it begins."""
-        words = self._screen.writer("" if self._conversation.chats else begun)
+        """Write the model's answer, after the beginning of a text that it goes on with."""
+        words = self._screen.writer(begun)
         try:
             last = _answer(self._engine, self._conversation, words.add)
         except KeyboardInterrupt:

@@ -135,8 +135,11 @@ def _explained(error: Exception, explainer: Explainer) -> dict[str, Any]:
     """An exception as the fields of an answer."""
     if isinstance(error, LlmpathError):
         return {"message": error.message, "hint": error.hint, "failure": None}
-    failure = {"event": "failed", "at": 0.0, **explainer.explain(error)}
-    return {"message": f"{type(error).__name__}: {error}", "hint": "", "failure": failure}
+    failure: dict[str, Any] = {"event": "failed", "at": 0.0, **explainer.explain(error)}
+    message = f"{failure['type']}: {failure['message']}"
+    if frames := failure.get("frames"):
+        message += f" ({frames[-1]['file']}, line {frames[-1]['line']})"
+    return {"message": message, "hint": failure.get("hint", ""), "failure": failure}
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ class Conversation:
     _answers: int = 0
 
     @property
-    def begun(self) -> bool:
-        """Whether something was said that could go on."""
-        return self._said != _Said()
+    def text(self) -> str:
+        """The text so far, with a model that knows no turns."""
+        return self._said.text
 
     def say(self, line: str) -> None:
         """Take in what a person says: a turn, or the beginning of a new text.

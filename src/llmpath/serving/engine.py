@@ -7,7 +7,7 @@ import json
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -109,7 +109,7 @@ class Engine:
         """Have a request end now; one that has ended is left alone."""
         self._child.tell({"number": number})
 
-    def generate(self, asked: Generation) -> Iterator[Answer]:
+    def generate(self, asked: Generation) -> Generator[Answer]:
         """The answers to one request; closing the iterator cancels it."""
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         number = self.start(asked, answers.put)

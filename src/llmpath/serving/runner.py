@@ -43,8 +43,12 @@ def of_labs(
     A model's class has `load(folder)`, which raises ValueError where it cannot be such a model;
     the model is called with token ids, (1, time), and a cache, and returns logits,
     (1, time, vocab_size). The cache is a list with a `memory` for each of `model.config.layers`.
+
+    Raises:
+        LlmpathError: if the folder is damaged.
     """
     import torch
+    from safetensors import SafetensorError
 
     if "model" not in parts or "memory" not in parts:
         return None
@@ -52,6 +56,8 @@ def of_labs(
         model = _part(parts["model"]).load(folder).to(device).eval()
     except ValueError:
         return None
+    except (OSError, SafetensorError) as error:
+        raise _unloadable(folder, error) from error
     memory = _part(parts["memory"])
 
     def begin() -> Logits:
@@ -77,13 +83,13 @@ def of_transformers(folder: Path, device: torch.device) -> Runner:
     from transformers import AutoModelForCausalLM, DynamicCache
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32
         )
     except (OSError, ValueError, SafetensorError) as error:
-        raise LlmpathError(f"The model in {folder} cannot be loaded: {error}") from error
+        raise _unloadable(folder, error) from error
     model = model.to(device).eval()
 
     def begin() -> Logits:
@@ -103,31 +109,39 @@ def of_transformers(folder: Path, device: torch.device) -> Runner:
 def sampler(part: Mapping[str, Any] | None) -> Sample:
     """How tokens are drawn: by a lab's function, or by transformers' where there is none."""
     if part is None:
-        return _transformers_sample
+        return _transformers_sampler()
     sample = _part(part)
 
     def draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
-        share = None if top_p == 1.0 else top_p
-        return int(
-            sample(logits[None], temperature=temperature, top_p=share, generator=generator)[0]
-        )
+        share = None if top_p == 1 else top_p
+        drawn = sample(logits[None], temperature=temperature, top_p=share, generator=generator)
+        return int(drawn[0])
 
     return draw
 
 
-def _transformers_sample(
-    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator
-) -> int:
+def _transformers_sampler() -> Sample:
     import torch
     from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
-    if temperature == 0:
-        return int(logits.argmax())
-    ids, scores = torch.empty(1, 0, dtype=torch.long), logits[None]
-    scores = TemperatureLogitsWarper(temperature)(ids, scores)
-    if top_p < 1:
-        scores = TopPLogitsWarper(top_p)(ids, scores)
-    return int(torch.multinomial(scores.softmax(-1), 1, generator=generator))
+    nothing = torch.empty(1, 0, dtype=torch.long)
+
+    def draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
+        if temperature == 0:
+            return int(logits.argmax())
+        scores = TemperatureLogitsWarper(float(temperature))(nothing, logits[None])
+        if top_p < 1:
+            scores = TopPLogitsWarper(top_p)(nothing, scores)
+        return int(torch.multinomial(scores.softmax(-1), 1, generator=generator))
+
+    return draw
+
+
+def _unloadable(folder: Path, error: Exception) -> LlmpathError:
+    return LlmpathError(
+        f"The model in {folder} cannot be loaded: {error}",
+        "Remove that folder and have it made again.",
+    )
 
 
 def _part(part: Mapping[str, Any]) -> Any:

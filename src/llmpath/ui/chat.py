@@ -12,7 +12,7 @@ from rich.text import Text
 
 from llmpath.course.models import Lab
 from llmpath.serving.answers import Broken, Ready, Refused
-from llmpath.serving.source import Part, Source
+from llmpath.serving.source import Source
 from llmpath.ui.failure import failure
 from llmpath.ui.theme import UNICODE, symbols
 from llmpath.ui.words import clean, one_line
@@ -156,20 +156,19 @@ def about(source: Source, own: bool | None, ready: Ready) -> Text:
         f"{whose}: {ready.parameters:,} parameters, {ready.vocabulary:,} tokens, "
         f"looks at {ready.context:,} of them",
         ("" if ready.device == "cpu" else f", on {ready.device}"),
-        (f"\nrun by {credits_(source, ready)}", "muted"),
+        (f"\nRun by {runs_on(source, ready)}", "muted"),
     )
 
 
-def credits_(source: Source, ready: Ready) -> str:
+def runs_on(source: Source, ready: Ready) -> str:
     """Whose code runs the model: the labs, each with its owner, and the library for the rest."""
-    used: dict[str, Part] = {}
-    for role in ready.roles:
-        part = source.code.parts[role]
-        used[part.lab] = part
-    parts = [f"{'your' if part.own else 'the reference’s'} {lab}" for lab, part in used.items()]
-    if not {"model", "sampling"} <= set(ready.roles):
-        parts.append(LIBRARY)
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    parts = {source.code.parts[role].lab: source.code.parts[role] for role in ready.roles}
+    named = [f"{'your' if part.own else 'the reference’s'} {lab}" for lab, part in parts.items()]
+    if "model" not in ready.roles:
+        named.append(LIBRARY)
+    if "sampling" not in ready.roles and named != [LIBRARY]:
+        named.append(f"{LIBRARY}, which draws the tokens")
+    return " and ".join(named)
 
 
 def cost(name: str, labs: tuple[Lab, ...], seconds: float) -> str:
