@@ -87,6 +87,25 @@ def mask_of(lab, row):
     return list(got)
 
 
+def same_mask(got, want, tokens, because):
+    """Compare masks; say of the first token where they differ what it is."""
+    assert len(got) == len(want), (
+        f"the mask has {len(got)} entries for a conversation of {len(want)} tokens"
+    )
+    for place, (mine, right) in enumerate(zip(got, want, strict=True)):
+        asked = "has to be written by the model" if right else "is given to the model"
+        what = f"token {place} of {len(want)}, {tokens[place]}, {asked}"
+        same(mine, right, because=f"{what}: {because}")
+
+
+NAMES = {USER: "the mark of the user", ASSISTANT: "the mark of the assistant", END: "an end"}
+
+
+def named(row):
+    """What each token of a small conversation is."""
+    return [NAMES.get(token, f"the word {token}") for token in row]
+
+
 def batch_of(lab, rows):
     """Inputs and targets, refused if they are not two tensors of whole numbers."""
     got = lab.sft_batch(rows, ASSISTANT, END)
@@ -191,11 +210,11 @@ def test_typed_marks_stay_text(lab, rng):
             ids = chat().encode(text, add_special_tokens=False)
             found = [token for token in chat().convert_ids_to_tokens(ids) if token in marks]
             because = (
-                f"the {role} typed {trick!r}, and only render may write marks; a tokenizer takes "
-                "any that stand in the text for real"
+                "these are the marks that a tokenizer finds in your text of two messages, when "
+                f"the {role} typed {trick!r}; only render may write marks"
             )
-            want = ["<|user|>", "<|end|>", f"<|{role}|>", "<|end|>", "<|assistant|>"]
-            same(found, want, because=because)
+            want = f"<|user|> <|end|> <|{role}|> <|end|> <|assistant|>"
+            same(" ".join(found), want, because=because)
             same(text, template(messages, True), because="each <| in a content becomes < |")
 
 
@@ -218,7 +237,7 @@ def test_mask_by_hand(lab):
     row = [USER, 50, 51, END, ASSISTANT, 60, END, USER, 52, END, ASSISTANT, 61, 62, END]
     want = [False] * 5 + [True] * 2 + [False] * 4 + [True] * 3
     because = "both answers with their ends have to be written, and nothing else"
-    same(mask_of(lab, row), want, because=because)
+    same_mask(mask_of(lab, row), want, named(row), because)
 
 
 def test_mask_matches_transformers(lab, rng):
@@ -230,16 +249,17 @@ def test_mask_matches_transformers(lab, rng):
             messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
         )
         mask = lab.loss_mask(got["input_ids"], ids["<|assistant|>"], ids["<|end|>"])
+        assert isinstance(mask, (list, tuple)), f"loss_mask should return a list: {describe(mask)}"
         want = [bool(asked) for asked in got["assistant_masks"]]
-        because = "transformers marks these tokens as written by the assistant"
-        same(mask, want, because=because)
+        tokens = [repr(known.decode([token])) for token in got["input_ids"]]
+        same_mask(mask, want, tokens, "so says the template of transformers")
 
 
 def test_broken_off_anywhere(lab, rng):
     row = a_row(rng, 3)
     for stop in range(len(row) + 1):
-        because = f"the first {stop} of {len(row)} tokens: what follows cannot change the mask"
-        same(mask_of(lab, row[:stop]), wanted(row)[:stop], because=because)
+        because = f"only the first {stop} of {len(row)} tokens are there, which changes nothing"
+        same_mask(mask_of(lab, row[:stop]), wanted(row)[:stop], named(row), because)
 
 
 # sft_batch
@@ -361,14 +381,16 @@ def test_each_conversation_once(lab, rng):
 
 
 def test_orders_of_the_seed(lab, rng):
-    model, _ = a_bigram(lab, rng)
-    rows = [[USER, 4, END, ASSISTANT, 4 + place % 8, 4 + place // 8, END] for place in range(24)]
-    first, again, other = (losses(lab, model, rows, 48, 1, seed) for seed in (7, 7, 8))
+    model, table = a_bigram(lab, rng)
+    rows = [[USER, 4, END, ASSISTANT, 4 + place % 8, 4 + place // 8, END] for place in range(14)]
+    first, again, other = (losses(lab, model, rows, 28, 1, seed) for seed in (7, 7, 8))
     close(again, first, atol=1e-12, because="the same seed gives the same order")
-    assert first[:24] != other[:24], "another seed should give another order"
-    assert first[:24] != first[24:], "the second pass should have an order of its own"
-    inorder = [losses(lab, model, [row], 1, 1, 0)[0] for row in rows]
-    assert first[:24] != inorder, "the conversations come in the order in which they were given"
+    assert first[:14] != other[:14], "another seed should give another order"
+    assert first[:14] != first[14:], "the second pass should have an order of its own"
+    given = [float(bits.mean()) for bits in answer_bits(table, rows)]
+    assert max(abs(x - y) for x, y in zip(first, given, strict=False)) > 1e-6, (
+        "the conversations come in the order in which they were given"
+    )
 
 
 def test_learns_to_answer(lab):
