@@ -77,6 +77,8 @@ class Item:
 
 def experiment(lab, run) -> None:
     """Ask, train, ask again, and keep the model."""
+    if run.scale == "micro":
+        torch.set_num_threads(1)  # for so small a model, threads wait longer than they work
     size, base = SIZES[run.scale], run.artefact("base")
     world = run.data.world or World(0)
     chat = Chat(lab, tokenizer.load(base), run.device)
