@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from llmpath.labkit.thread import earlier
 
 HELD_OUT = 400  # documents of the validation split that are measured
 RECALLS = 200
+NGRAMS = (1, 2, 3, 4)  # the models of the entropy lab that it is compared with
+NGRAM_DOCUMENTS = 10_000  # what they count
 LOOKS = 10  # how often the model is measured on the way
 CHECKPOINTS = 5
 WRITTEN = 60  # tokens of a sample
@@ -84,10 +86,11 @@ def experiment(lab, run) -> None:
     steps = round(size.tokens / in_a_batch)
     recipe = lab.Recipe(steps, size.peak, warmup=max(1, steps // 30))
     batches = endless(packing, windows, size, examination.end, run.seed)
+    counted = baselines(run, encoder, examination)
     looks = learn(lab, run, model, batches, recipe, examination, in_a_batch)
-    table(run, looks)
+    table(run, looks, counted)
     run.save("base", keeper(model, run.artefact("tokenizer")))
-    sentence(run, model, looks, examination)
+    sentence(run, model, looks, counted, examination)
 
 
 def build(lab, vocab_size: int, size: Size) -> nn.Module:
@@ -116,6 +119,22 @@ def endless(packing, windows: Tensor, size: Size, end: int, seed: int) -> Iterat
     """Batches without end: each pass in another order."""
     for number in itertools.count():
         yield from packing.batches(windows, size.batch, end, seed * 1_000 + number)
+
+
+def baselines(run, encoder, examination: Examination) -> dict[int, dict[str, float]]:
+    """What n-gram models of the training documents need, by n: bits, of all and of each kind."""
+    ngram = earlier("entropy").NGram
+    documents = [
+        [*encoder.encode(text).ids, examination.end]
+        for text in run.data.train.limited(NGRAM_DOCUMENTS)
+    ]
+    found = {}
+    for n in NGRAMS:
+        model = ngram(documents, n)
+        found[n] = examination.mean_bits(model.bits(row[1:]) for row in examination.rows)
+    best = min(found, key=lambda n: found[n]["all"])
+    run.floor("bits", found[best]["all"], f"the best n-gram model, n = {best}")
+    return found
 
 
 # Learning
@@ -216,12 +235,15 @@ class Examination:
 
     def _bits(self, model: nn.Module) -> dict[str, float]:
         """Mean bits per token, of all and of each kind."""
-        sums: dict[str, float] = defaultdict(float)
-        counts: dict[str, int] = defaultdict(int)
         batches = [padded(part, self.end) for part in parts(self.rows, 100)]
         moved = [(x.to(self.run.device), y.to(self.run.device)) for x, y in batches]
         measured = self.lab.evaluate(model, moved)
-        rows = itertools.chain.from_iterable(bits.tolist() for bits in measured)
+        return self.mean_bits(row for bits in measured for row in bits.tolist())
+
+    def mean_bits(self, rows: Iterable[Sequence[float]]) -> dict[str, float]:
+        """Mean bits per token, of all and of each kind, from a row of bits for each document."""
+        sums: dict[str, float] = defaultdict(float)
+        counts: dict[str, int] = defaultdict(int)
         for row, kinds in zip(rows, self.kinds, strict=True):
             for bits, kind in zip(row, kinds, strict=False):
                 for name in {kind, "all"}:
@@ -280,24 +302,32 @@ def padded(rows: list[list[int]], end: int) -> tuple[Tensor, Tensor]:
 # What came out
 
 
-def table(run, looks: list[dict[str, float]]) -> None:
-    """Every look at the model, one row each."""
-    known = [kind for kind in KINDS if kind in looks[-1]]
+def table(run, looks: list[dict[str, float]], counted: dict[int, dict[str, float]]) -> None:
+    """Every look at the model, one row each, below the n-gram models."""
+    names = ["all", *(kind for kind in KINDS if kind in looks[-1])]
     shares = [name for name in ("facts", "recalls") if name in looks[-1]]
-    rows = []
-    for look in looks:
-        bits = [f"{look[name]:.3f}" for name in ("all", *known)]
-        rows.append([int(look["step"]), *bits, *(f"{100 * look[name]:.0f} %" for name in shares)])
+
+    def row(title: str, found: dict[str, float]) -> list[str]:
+        known = [f"{100 * found[name]:.0f} %" if name in found else "" for name in shares]
+        return [title, *(f"{found[name]:.3f}" for name in names), *known]
+
+    rows = [row(f"n-gram, n = {n}", found) for n, found in counted.items()]
+    rows += [row(f"step {look['step']:,}", look) for look in looks]
     extra = ["facts known", "stories followed"] if shares else []
-    run.table("Bits per token on unseen text", ["step", "all", *known, *extra], rows)
+    run.table("Bits per token on unseen text", ["", *names, *extra], rows)
 
 
-def sentence(run, model, looks: list[dict[str, float]], examination: Examination) -> None:
+def sentence(run, model, looks, counted, examination: Examination) -> None:
     """Draw, and say in one sentence what was reached."""
     last, parameters = looks[-1], sum(p.numel() for p in model.parameters())
-    run.figure("learning", draw(looks, examination.floor))
-    said = f"Your model of {parameters:,} parameters needs {last['all']:.3f} bits per token"
+    run.figure("learning", draw(looks, counted, examination.floor))
+    best = min(found["all"] for found in counted.values())
+    said = (
+        f"Your model of {parameters:,} parameters needs {last['all']:.3f} bits per token; "
+        f"counting needs {best:.3f}"
+    )
     figures = {"bits": round(last["all"], 4), "parameters": parameters}
+    figures["ngram"] = round(best, 4)
     if examination.floor:
         gap = last["all"] - examination.floor["all"]
         figures |= {
@@ -307,7 +337,7 @@ def sentence(run, model, looks: list[dict[str, float]], examination: Examination
             "recalls": round(last["recalls"], 4),
         }
         said += (
-            f", {gap:.3f} above the least that any model could. It knows "
+            f", and the least that any model could is {gap:.3f} below yours. It knows "
             f"{100 * last['facts']:.0f} % of the facts, and in {100 * last['recalls']:.0f} % of "
             "new stories it can say where somebody is"
         )
@@ -325,15 +355,17 @@ def keeper(model: nn.Module, source: Path) -> Callable[[Path], None]:
     return write
 
 
-def draw(looks: list[dict[str, float]], floor: dict[str, float]) -> Figure:
+def draw(
+    looks: list[dict[str, float]], counted: dict[int, dict[str, float]], floor: dict[str, float]
+) -> Figure:
     """The curve against the floor; what is still missing, by kind; and what is known."""
     if not floor:
         figure = Figure(figsize=(8, 4), layout="constrained")
-        draw_bits(figure.subplots(), looks, floor)
+        draw_bits(figure.subplots(), looks, counted, floor)
         return figure
     figure = Figure(figsize=(9.5, 8.5), layout="constrained")
     above, below = figure.subplots(2, 1)
-    draw_bits(above, looks, floor)
+    draw_bits(above, looks, counted, floor)
     steps = [look["step"] for look in looks]
     for name, label, colour in (
         ("facts", "facts of the world that it knows", COLOURS["fact"]),
@@ -349,11 +381,15 @@ def draw(looks: list[dict[str, float]], floor: dict[str, float]) -> Figure:
     return figure
 
 
-def draw_bits(axes, looks: list[dict[str, float]], floor: dict[str, float]) -> None:
-    """Bits per token; with a floor, what lies above it is coloured by kind."""
+def draw_bits(axes, looks, counted, floor: dict[str, float]) -> None:
+    """Bits per token beside n-gram models; with a floor, what lies above it is coloured by kind."""
     steps = [look["step"] for look in looks]
     bits = [look["all"] for look in looks]
     axes.plot(steps, bits, "ko-", markersize=4, label="your model")
+    for n, found in counted.items():
+        axes.axhline(found["all"], color="#999999", linestyle=":", linewidth=1)
+        axes.annotate(f"n-gram, n = {n}", (steps[-1], found["all"]), ha="right", va="bottom",
+                      fontsize=8, color="#6b6b6b")  # fmt: skip
     if floor:
         axes.axhline(floor["all"], color="black", linestyle="--", linewidth=1, label="the floor")
         for kind in ("fact", "choice", "syntax"):
