@@ -30,8 +30,8 @@ HELD_OUT = 400  # documents of the validation split that are measured
 RECALLS = 200
 NGRAMS = (1, 2, 3, 4)  # the models of the entropy lab that it is compared with
 NGRAM_DOCUMENTS = 10_000  # what they count
-LOOKS = 10  # how often the model is measured on the way
-CHECKPOINTS = 5
+LOOKS = 8  # how often the model is measured on the way
+CHECKPOINTS = 4
 WRITTEN = 60  # tokens of a sample
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"choice": "#E69F00", "fact": "#D55E00", "syntax": "#0072B2"}
