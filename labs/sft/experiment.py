@@ -61,7 +61,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(900, 150, 120, 32, 0.002),
+    "micro": Size(900, 240, 120, 32, 0.002),
     "mini": Size(2_000, 600, 400, 32, 0.001),
     "gpu": Size(4_000, 1_200, 1_000, 64, 0.0005),
 }
@@ -247,8 +247,8 @@ def sentence(run, looks: list[dict[str, float]], count: int) -> None:
     run.result(
         f"About people whom no question in training had named, your model answered "
         f"{100 * first['people']:.0f} % of the questions before and answers "
-        f"{100 * last['people']:.0f} % of them now, in its own words and to the full stop; it has "
-        f"seen {count:,} conversations.",
+        f"{100 * last['people']:.0f} % of them now, word for word and to the full stop; it "
+        f"has seen {count:,} conversations.",
         before=round(first["people"], 4),
         people=round(last["people"], 4),
         turns=round(last["turns"], 4),
@@ -277,7 +277,7 @@ def draw(chat: Chat, messages, looks: list[dict[str, float]], guess: float) -> F
     below.axhline(100 * guess, color="#777777", linestyle=":", label="guessing one of eight")
     below.set(xlabel="step", ylabel="per cent answered right", ylim=(-3, 104))
     below.set_title("Questions that training never asked", loc="left")
-    below.legend(frameon=False, loc="lower right")
+    below.legend(loc="lower right", framealpha=1, edgecolor="white")
     below.spines[["top", "right"]].set_visible(False)
     return figure
 
