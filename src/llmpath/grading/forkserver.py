@@ -50,7 +50,10 @@ def main() -> None:
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    data, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, CHILD_DESCRIPTORS)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, CHILD_DESCRIPTORS)
+    except ConnectionResetError:  # the parent was killed with an answer of ours still unread
+        return None
     return (json.loads(data), list(descriptors)) if data else None
 
 
