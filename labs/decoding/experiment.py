@@ -42,7 +42,7 @@ class Size:
     texts: int
 
 
-SIZES = {"micro": Size(4_000, 24, 8), "mini": Size(8_000, 48, 16), "gpu": Size(16_000, 64, 32)}
+SIZES = {"micro": Size(4_000, 20, 6), "mini": Size(8_000, 48, 16), "gpu": Size(16_000, 64, 32)}
 
 # What is tried, by family: temperature, top_k, top_p.
 TEMPERATURES = {f"temperature {t:g}": (t, None, None) for t in (0.0, 0.3, 0.5, 0.7, 1.0, 1.3, 1.7)}
@@ -311,7 +311,7 @@ def real_model(lab, run) -> None:
     for name, settings in REAL_SETTINGS.items():
         cache = [lab.Memory() for _ in range(model.config.layers)]
         generator = torch.Generator(run.device).manual_seed(run.seed)
-        tokens = lab.stream(model, start, 40, **settings, generator=generator, cache=cache)
+        tokens = lab.stream(model, start, 24, **settings, generator=generator, cache=cache)
         rows.append([name, encoder.decode([int(token) for token in tokens]).strip()])
     run.table(f'SmolLM2-135M goes on from "{PROMPT}"', ["setting", "text"], rows)
 
