@@ -15,6 +15,7 @@ import typer
 
 from llmpath.cli import author, data, grading, labs, learning, models, progress, setup
 from llmpath.cli.chat import chat
+from llmpath.cli.report import report
 from llmpath.cli.state import State
 from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
@@ -39,6 +40,7 @@ for command, name in (
     (learning.show, "show"),
     (learning.status, "status"),
     (chat, "chat"),
+    (report, "report"),
     (upgrade, "upgrade"),
     (setup.start, "start"),
     (setup.doctor, "doctor"),

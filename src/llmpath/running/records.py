@@ -91,11 +91,16 @@ def read_run(folder: Path) -> RunRecord | None:
     return next((record for record in _of_lab(folder.parent, only=folder)), None)
 
 
+def run_in(folder: Path, lab: str, started: datetime) -> RunRecord:
+    """The run of a lab in a folder that is not named after its time, as far as it can be read."""
+    return _record(folder, started, 0, lab)
+
+
 def _of_lab(lab: Path, only: Path | None = None) -> Iterator[RunRecord]:
     times = [(time, folder) for folder in _folders(lab) if (time := began(folder)) is not None]
     for number, ((started, _), folder) in enumerate(sorted(times), 1):
         if only is None or folder.name == only.name:
-            yield _record(folder, started, number)
+            yield _record(folder, started, number, lab.name)
 
 
 def _folders(folder: Path) -> Iterator[Path]:
@@ -115,12 +120,12 @@ _ASKED = {
 _FOUND = {"outcome": str, "sentence": str, "figures": dict, "seconds": (int, float)}
 
 
-def _record(folder: Path, started: datetime, number: int) -> RunRecord:
+def _record(folder: Path, started: datetime, number: int, lab: str) -> RunRecord:
     asked, found = _read(folder / REQUEST), _read(folder / RESULT)
     if "outcome" not in found and is_held(folder):
         found["outcome"] = "running"
     return RunRecord(
-        lab=folder.parent.name,
+        lab=lab,
         folder=folder,
         started=started,
         number=number,

@@ -1,22 +1,20 @@
 """Gradings as one self-contained HTML page: to be handed in, read on a phone, or printed.
 
-The page is built as a tree (`xml.etree`), so that every text, whatever a learner's code
-printed or raised, is escaped by the serialiser; there is no place to forget it. It asks for
-nothing from outside, and holds no script.
+The page is a `document`: whatever a learner's code printed or raised stays text.
 """
 
 from __future__ import annotations
 
 import html
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from llmpath.feedback import CheckFeedback, Feedback
 from llmpath.grading.report import Frame, GradeReport
+from llmpath.ui.document import add, begin, serialise
 from llmpath.ui.theme import UNICODE
 from llmpath.ui.words import clean
 
@@ -28,8 +26,6 @@ WORDS = {
     "error": "course at fault",
     "skipped": "not run",
 }
-# A browser that honours this loads and runs nothing, whatever should ever slip into the page.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -54,24 +50,14 @@ def page(graded: Sequence[Graded], when: datetime) -> str:
         graded: the gradings, in order.
         when: the time of the grading, with its time zone.
     """
-    root = Element("html", {"lang": "en"})
     title = _title(graded)
-    _head(root, title)
-    main = _add(_add(root, "body"), "main")
+    root, main = begin(title)
     if len(graded) > 1:
-        _add(main, "h1", title)
+        add(main, "h1", title)
         _overview(main, graded)
     for each in graded:
-        _grading(_add(main, "article"), each, when, level=1 if len(graded) == 1 else 2)
-    return "<!doctype html>\n" + ElementTree.tostring(root, encoding="unicode", method="html")
-
-
-def _add(parent: Element, tag: str, text: str = "", **attributes: str) -> Element:
-    """A new element at the end of another; `class_` stands for `class`."""
-    names = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-    element = SubElement(parent, tag, names)
-    element.text = clean(text)
-    return element
+        _grading(add(main, "article"), each, when, level=1 if len(graded) == 1 else 2)
+    return serialise(root)
 
 
 def _title(graded: Sequence[Graded]) -> str:
@@ -79,17 +65,6 @@ def _title(graded: Sequence[Graded]) -> str:
     most = sum(each.feedback.max_points for each in graded)
     name = graded[0].title if len(graded) == 1 else f"{len(graded)} labs"
     return f"{name}: {points} of {most} points"
-
-
-def _head(root: Element, title: str) -> None:
-    head = _add(root, "head")
-    _add(head, "meta", charset="utf-8")
-    _add(head, "meta", http_equiv="Content-Security-Policy", content=POLICY)
-    _add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    _add(head, "meta", name="color-scheme", content="light dark")
-    _add(head, "title", title)
-    style = importlib.resources.files("llmpath.ui").joinpath("report.css")
-    _add(head, "style", style.read_text(encoding="utf-8"))
 
 
 def _overview(main: Element, graded: Sequence[Graded]) -> None:
@@ -107,47 +82,47 @@ def _outcome(graded: Graded) -> str:
 
 def _table(parent: Element, what: str, rows: Sequence[tuple[str, str, int, int]]) -> None:
     """Titles, statuses and points, with their sum."""
-    table = _add(parent, "table")
-    head = _add(_add(table, "thead"), "tr")
-    _add(head, "th", what, scope="col")
-    _add(head, "th", "Result", scope="col")
-    _add(head, "th", "Points", scope="col", class_="points")
-    body = _add(table, "tbody")
+    table = add(parent, "table")
+    head = add(add(table, "thead"), "tr")
+    add(head, "th", what, scope="col")
+    add(head, "th", "Result", scope="col")
+    add(head, "th", "Points", scope="col", class_="points")
+    body = add(table, "tbody")
     for title, status, points, most in rows:
-        row = _add(body, "tr")
-        _add(row, "th", title, scope="row")
+        row = add(body, "tr")
+        add(row, "th", title, scope="row")
         sign = SIGNS.get(status, UNICODE.failed)
-        _add(row, "td", f"{sign} {WORDS[status]}", class_=status)
-        _add(row, "td", f"{points} of {most}", class_="points")
-    row = _add(_add(table, "tfoot"), "tr")
-    _add(row, "th", "In all", scope="row")
-    _add(row, "td")
+        add(row, "td", f"{sign} {WORDS[status]}", class_=status)
+        add(row, "td", f"{points} of {most}", class_="points")
+    row = add(add(table, "tfoot"), "tr")
+    add(row, "th", "In all", scope="row")
+    add(row, "td")
     total = f"{sum(row[2] for row in rows)} of {sum(row[3] for row in rows)}"
-    _add(row, "td", total, class_="points")
+    add(row, "td", total, class_="points")
 
 
 def _grading(parent: Element, graded: Graded, when: datetime, level: int) -> None:
     feedback = graded.feedback
-    _add(parent, f"h{level}", graded.title)
+    add(parent, f"h{level}", graded.title)
     points = f"{feedback.points} of {feedback.max_points} points"
     passed = feedback.passed
     words = f"{UNICODE.passed} Passed" if passed else f"{UNICODE.failed} Not passed"
-    _add(parent, "p", f"{words}: {points}", class_=f"result {'passed' if passed else 'failed'}")
+    add(parent, "p", f"{words}: {points}", class_=f"result {'passed' if passed else 'failed'}")
     if feedback.problem is not None:
-        _add(parent, f"h{level + 1}", "Why it could not be graded")
+        add(parent, f"h{level + 1}", "Why it could not be graded")
         _reasons(parent, feedback.problem)
-    _add(parent, f"h{level + 1}", "Checks")
+    add(parent, f"h{level + 1}", "Checks")
     rows = [(c.title, c.status, c.points, c.max_points) for c in feedback.checks]
     _table(parent, "Check", rows)
     _failures(parent, feedback, level + 1)
     _mistakes(parent, feedback, level + 1)
     if feedback.after:
-        _add(parent, f"h{level + 1}", "What to notice")
+        add(parent, f"h{level + 1}", "What to notice")
         _prose(parent, feedback.after)
     if graded.report.output.strip():
-        _add(parent, f"h{level + 1}", "What the code printed")
-        _add(parent, "pre", graded.report.output.rstrip())
-    _add(parent, f"h{level + 1}", "About this grading")
+        add(parent, f"h{level + 1}", "What the code printed")
+        add(parent, "pre", graded.report.output.rstrip())
+    add(parent, f"h{level + 1}", "About this grading")
     _about(parent, graded, when)
 
 
@@ -155,39 +130,39 @@ def _failures(parent: Element, feedback: Feedback, level: int) -> None:
     failed = [c for c in feedback.checks if c.status not in ("passed", "skipped")]
     if feedback.problem is not None or not failed:
         return
-    _add(parent, f"h{level}", "What failed, and why")
+    add(parent, f"h{level}", "What failed, and why")
     for check in failed:
-        section = _add(parent, "section")
-        _add(section, f"h{level + 1}", check.title)
+        section = add(parent, "section")
+        add(section, f"h{level + 1}", check.title)
         _reasons(section, check)
 
 
 def _reasons(parent: Element, check: CheckFeedback) -> None:
     """Why one check did not pass: the difference, what it means, the learner's own lines."""
-    _add(parent, "p", check.headline, class_=check.status)
+    add(parent, "p", check.headline, class_=check.status)
     if check.facts or check.because:
-        facts = _add(parent, "dl")
+        facts = add(parent, "dl")
         for name, value in check.facts:
-            _add(facts, "dt", name)
-            _add(_add(facts, "dd"), "code", value)
+            add(facts, "dt", name)
+            add(add(facts, "dd"), "code", value)
         if check.because:
-            _add(facts, "dt", "why")
-            _add(facts, "dd", check.because)
+            add(facts, "dt", "why")
+            add(facts, "dd", check.because)
     if check.status == "timeout" and check.frames:
-        _add(parent, "p", "It was at:")
+        add(parent, "p", "It was at:")
     for frame in check.frames:
         _frame(parent, frame)
     if check.hint:
-        note = _add(parent, "div", class_="note")
-        _add(_add(note, "p"), "strong", "Hint")
+        note = add(parent, "div", class_="note")
+        add(add(note, "p"), "strong", "Hint")
         _prose(note, check.hint)
 
 
 def _frame(parent: Element, frame: Frame) -> None:
     where = f" in {frame.function}" if frame.function and frame.function != "<module>" else ""
-    _add(parent, "p", f"{frame.file}, line {frame.line}{where}", class_="muted")
+    add(parent, "p", f"{frame.file}, line {frame.line}{where}", class_="muted")
     if frame.text.strip():
-        _add(_add(parent, "pre"), "code", frame.text.strip())
+        add(add(parent, "pre"), "code", frame.text.strip())
 
 
 def _mistakes(parent: Element, feedback: Feedback, level: int) -> None:
@@ -195,9 +170,9 @@ def _mistakes(parent: Element, feedback: Feedback, level: int) -> None:
     if not feedback.mistake and not several:
         return
     title = "This is how it fails when" + (" one of these is so" if several else "")
-    _add(parent, f"h{level}", title)
+    add(parent, f"h{level}", title)
     for mistake in several or (feedback.mistake,):
-        _prose(_add(parent, "div", class_="note"), mistake)
+        _prose(add(parent, "div", class_="note"), mistake)
 
 
 def _about(parent: Element, graded: Graded, when: datetime) -> None:
@@ -212,10 +187,10 @@ def _about(parent: Element, graded: Graded, when: datetime) -> None:
         ("Standing", report.isolation.standing),
         ("Isolation", ", ".join(report.isolation.measures) or "none"),
     )
-    listing = _add(parent, "dl")
+    listing = add(parent, "dl")
     for name, value in facts:
-        _add(listing, "dt", name)
-        _add(listing, "dd", value)
+        add(listing, "dt", name)
+        add(listing, "dd", value)
 
 
 def _prose(parent: Element, markdown: str) -> None:

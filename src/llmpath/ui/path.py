@@ -148,11 +148,12 @@ def _made(artefacts: Mapping[str, Artefact | None], root: Path) -> Table:
         place = ""
         if artefact is not None and artefact.path.is_relative_to(root):
             place = artefact.path.relative_to(root).as_posix() + "/"
-        table.add_row(f"  {name}", Text(_whose(artefact), style), Text(place, style="path"))
+        table.add_row(f"  {name}", Text(whose(artefact), style), Text(place, style="path"))
     return table
 
 
-def _whose(artefact: Artefact | None) -> str:
+def whose(artefact: Artefact | None) -> str:
+    """Whose code made an artefact, in a word or two."""
     if artefact is None:
         return "none yet"
     if not artefact.own:
@@ -175,5 +176,5 @@ def status_data(
         "steps": len(plan.states),
         "current": plan.current.step.id if plan.current else None,
         "labs": {lab: "own" if mine else "reference" for lab, mine in own.items()},
-        "artefacts": {name: _whose(artefact) for name, artefact in artefacts.items()},
+        "artefacts": {name: whose(artefact) for name, artefact in artefacts.items()},
     }

@@ -1,0 +1,67 @@
+"""The report card as Markdown, as GitHub and editors show it; pictures stay files beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from llmpath.portfolio.card import LabCard, ReportCard
+from llmpath.ui.card import wording
+from llmpath.ui.words import one_line
+
+_MEANING = re.compile(r"([\\`*_{}\[\]<>#|~])")
+
+
+def document(card: ReportCard, folder: Path) -> str:
+    """The report card, with pictures named as they are found from `folder`."""
+    parts = [f"# {wording.TITLE}", table(("", ""), wording.summary(card)), wording.SELF_CHECKED]
+    if card.empty:
+        return "\n\n".join([*parts, f"{wording.EMPTY} `{wording.ONWARD}` begins."]) + "\n"
+    rows = [
+        (each.lab.title, wording.code(each), wording.checks(each), wording.points(each))
+        for each in card.labs
+    ]
+    parts += ["## Labs", table(("Lab", "Stands on", "Checks", "Points"), rows)]
+    if card.artefacts:
+        made = [wording.made(each) for each in card.artefacts]
+        headings = ("Artefact", "Whose", "Parameters", "On disk", "From")
+        parts += ["## What the labs have made", table(headings, made)]
+    for each in card.labs:
+        if each.begun:
+            parts += _lab(each, folder)
+    return "\n\n".join(parts) + "\n"
+
+
+def _lab(lab: LabCard, folder: Path) -> list[str]:
+    parts = [f"## {escaped(lab.lab.title)}"]
+    if lab.run is None:
+        return [*parts, wording.no_run(lab)]
+    parts += [escaped(lab.run.sentence), f"{escaped(wording.run(lab.run))}."]
+    if found := wording.figures(lab.run):
+        parts.append(table(("Figure", "Value"), found))
+    for picture in lab.pictures:
+        parts.append(f"![{escaped(picture.name)}]({_address(picture.path, folder)})")
+    return [part for part in parts if part]
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, each of them escaped."""
+    lines = [headings, ["---"] * len(headings)]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join(text + [f"| {' | '.join(map(escaped, row))} |" for row in rows])
+
+
+def escaped(text: str) -> str:
+    """A text on one line, of which nothing has a meaning in Markdown."""
+    return _MEANING.sub(r"\\\1", one_line(text))
+
+
+def _address(path: Path, folder: Path) -> str:
+    try:
+        path = Path(os.path.relpath(path, folder))
+    except ValueError:  # another drive, on Windows
+        return path.as_uri()
+    return quote(path.as_posix())

@@ -1,0 +1,95 @@
+"""What every form of the report card says in the same words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.filesize import decimal
+
+from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
+from llmpath.portfolio.provenance import Origin, data_name
+from llmpath.running.records import RunRecord
+from llmpath.ui.path import whose
+from llmpath.ui.words import number
+
+TITLE = "Report card"
+SELF_CHECKED = (
+    "Self-checked: all of this was graded and run on the learner's own machine, "
+    "and nobody else has verified it."
+)
+EMPTY = "Nothing has been graded, run or made here yet."
+ONWARD = "llmpath next"  # and what to type then
+
+
+def summary(card: ReportCard) -> tuple[tuple[str, str], ...]:
+    """The whole of it in a few facts."""
+    return (
+        ("Course", f"{card.title}, version {card.version}"),
+        ("Steps done", f"{card.done} of {card.steps}"),
+        ("Labs on own code", f"{card.own} of {len(card.labs)}"),
+        ("Checks passed", f"{card.checks_passed} of {card.checks}"),
+        ("Points", f"{card.points} of {card.max_points}"),
+        ("Gathered", moment(card.when)),
+        ("Standing", "self-checked"),
+    )
+
+
+def code(lab: LabCard) -> str:
+    """Whose code stands for a lab."""
+    return "own code" if lab.own else "the reference"
+
+
+def points(lab: LabCard) -> str:
+    """The points of a lab, if it was graded."""
+    return f"{lab.points} of {lab.max_points}" if lab.attempts or lab.own else "not graded"
+
+
+def checks(lab: LabCard) -> str:
+    """The checks that a lab passes, if it was graded."""
+    return f"{lab.checks_passed} of {lab.checks}" if lab.attempts or lab.own else "not graded"
+
+
+def run(record: RunRecord) -> str:
+    """Which run it was, and how it was made."""
+    parts = [
+        f"Run {record.number} of {record.lab}" if record.number else f"The run of {record.lab}",
+        *(["on the reference's code"] if record.reference else []),
+        moment(record.started),
+        *([f"scale {record.scale}"] if record.scale else []),
+        *([f"data {data_name(record.data)}"] if record.data else []),
+        *([f"seed {record.seed}"] if record.seed is not None else []),
+        *([f"{record.seconds:.0f} s"] if record.seconds is not None else []),
+    ]
+    return ", ".join(parts)
+
+
+def no_run(lab: LabCard) -> str:
+    """What to say where no finished run of the code in use is there."""
+    if not lab.runs:
+        return "Its experiment was not run yet."
+    return "Its experiment was not run to its end with the code in use."
+
+
+def figures(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """What a run found, by name."""
+    found = (record.figures or {}).items()
+    return tuple((name.replace("_", " "), number(value)) for name, value in found)
+
+
+def made(card: ArtefactCard) -> tuple[str, str, str, str, str]:
+    """Name, whose, parameters, size, and from which run and when."""
+    parameters = "" if card.weights is None else f"{card.weights.parameters:,}"
+    place = _place(card.origin)
+    return card.artefact.name, whose(card.artefact), parameters, decimal(card.size), place
+
+
+def moment(when: datetime) -> str:
+    """A time for people, to the minute."""
+    return when.strftime("%Y-%m-%d %H:%M")
+
+
+def _place(origin: Origin) -> str:
+    when = "" if origin.made is None else f", {moment(origin.made)}"
+    if origin.run is not None and origin.run.number:
+        return f"run {origin.run.number} of {origin.lab.id}{when}"
+    return f"a run of {origin.lab.id}{when}"
