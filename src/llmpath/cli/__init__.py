@@ -15,6 +15,7 @@ import typer
 
 from llmpath.cli import author, data, grading, labs, learning, models, progress, setup
 from llmpath.cli.chat import chat
+from llmpath.cli.export import export
 from llmpath.cli.report import report
 from llmpath.cli.state import State
 from llmpath.cli.upgrade import upgrade
@@ -41,6 +42,7 @@ for command, name in (
     (learning.status, "status"),
     (chat, "chat"),
     (report, "report"),
+    (export, "export"),
     (upgrade, "upgrade"),
     (setup.start, "start"),
     (setup.doctor, "doctor"),
