@@ -24,7 +24,7 @@ def total(numbers):
 def running_totals(numbers):
     return "<script>alert('returned')</script>"
 """
-VOID = {"meta"}
+VOID = {"meta", "img"}
 
 
 @dataclass

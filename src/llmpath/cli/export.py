@@ -90,6 +90,6 @@ def _artefact(supplier: Supplier, name: str | None) -> Artefact:
     if found is None:
         raise LlmpathError(
             f"There is no {name} yet that could be exported.",
-            f"llmpath lab run {lab.id} makes it.",
+            f"llmpath lab run {lab.id} makes it; with --reference, the reference's.",
         )
     return found

@@ -50,9 +50,14 @@ class LabCard:
     pictures: tuple[Picture, ...]
 
     @property
+    def graded(self) -> bool:
+        """Whether it was ever graded."""
+        return bool(self.attempts or self.own)
+
+    @property
     def begun(self) -> bool:
         """Whether there is anything to tell of it."""
-        return bool(self.attempts or self.runs or self.own or self.run)
+        return bool(self.graded or self.runs or self.run)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class ReportCard:
 
         What the reference made for another workspace is nothing of theirs.
         """
-        theirs = any(lab.attempts or lab.runs or lab.own for lab in self.labs)
+        theirs = any(lab.graded or lab.runs for lab in self.labs)
         return not (theirs or self.done or any(each.artefact.own for each in self.artefacts))
 
     @property

@@ -48,7 +48,7 @@ def _lab(lab: LabCard, root: Path, console: Console) -> list[RenderableType]:
     marks = symbols(console)
     sign = (marks.done, "good") if lab.own else (marks.open, "muted")
     graded = "not graded"
-    if lab.attempts or lab.own:
+    if lab.graded:
         graded = f"{wording.checks(lab)} checks, {wording.points(lab)} points"
     head = Text.assemble(sign, " ", (lab.lab.title, "title"))
     stands = Text.assemble((wording.code(lab), "good" if lab.own else "muted"), f", {graded}")

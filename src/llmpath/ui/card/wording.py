@@ -18,6 +18,7 @@ SELF_CHECKED = (
     "and nobody else has verified it."
 )
 EMPTY = "Nothing has been graded, run or made here yet."
+NOT_GRADED = "–"
 ONWARD = "llmpath next"  # and what to type then
 
 
@@ -40,13 +41,13 @@ def code(lab: LabCard) -> str:
 
 
 def points(lab: LabCard) -> str:
-    """The points of a lab, if it was graded."""
-    return f"{lab.points} of {lab.max_points}" if lab.attempts or lab.own else "not graded"
+    """The points of a lab; a dash if it was not graded."""
+    return f"{lab.points} of {lab.max_points}" if lab.graded else NOT_GRADED
 
 
 def checks(lab: LabCard) -> str:
-    """The checks that a lab passes, if it was graded."""
-    return f"{lab.checks_passed} of {lab.checks}" if lab.attempts or lab.own else "not graded"
+    """The checks that a lab passes; a dash if it was not graded."""
+    return f"{lab.checks_passed} of {lab.checks}" if lab.graded else NOT_GRADED
 
 
 def run(record: RunRecord) -> str:
