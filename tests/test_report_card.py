@@ -15,6 +15,7 @@ from conftest import SMALL_COURSE, Learner, environment
 from markdown_it import MarkdownIt
 from test_html_report import read
 
+from llmpath.markup.literal import literal
 from llmpath.portfolio.weights import weights
 
 HEAVY = ("torch", "transformers", "datasets", "matplotlib")
@@ -247,3 +248,22 @@ def test_it_does_not_load_torch(doer: Learner) -> None:
     imported = {line.rsplit("|", 1)[-1].strip() for line in timed.stderr.splitlines()}
     assert "llmpath.portfolio.card" in imported
     assert not [name for name in imported if name.split(".")[0] in HEAVY]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a", "--- b", "1. c", "2) d", "-0.5", "2.5", "# e", "> f", "*g* _h_ `i`", "[j](k) ![l](m)",
+     "<b>n</b> &amp; o", "p | q", "~~r~~", r"s\*t\*", "=== u", "+ v", "| w |", "https://x.org"],
+)  # fmt: skip
+def test_a_literal_text_is_shown_as_it_stands(text: str) -> None:
+    """Whatever a text holds, Markdown makes one paragraph of exactly its words."""
+    tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(literal(text))
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    shown = "".join(child.content for child in tokens[1].children or ())
+    assert shown == text
+
+
+def test_a_literal_text_has_one_line_and_no_controls() -> None:
+    """Line ends become spaces; what steers a terminal goes; a number is left alone."""
+    assert literal("a\n\n# b\x1b[31m\x00") == r"a \# b\[31m"
+    assert literal("0.0412") == "0.0412"

@@ -19,6 +19,7 @@ from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.artefacts.supply import Artefact, Supplier
 from llmpath.course.course import Course
 from llmpath.errors import LlmpathError
+from llmpath.markup.literal import literal
 from llmpath.portfolio.licences import FILE, Licence
 from llmpath.portfolio.provenance import Origin, data_name, origin
 from llmpath.portfolio.weights import Weights, weights
@@ -42,7 +43,6 @@ _DATA = {
     "python": "Source and documentation of Python's standard library.",
     "python-docs": "Documentation in the source of Python's standard library.",
 }
-_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def model_card(about: Subject, licence: Licence | None) -> str:
     """The text of README.md: front matter, and a section for each thing that one asks."""
     parts = [
         f"---\n{_front_matter(about, licence)}\n---",
-        f"# {_escaped(about.name)}",
+        f"# {literal(about.name)}",
         _introduction(about),
         "## How to use it",
         _usage(about),
@@ -161,14 +161,14 @@ def _introduction(about: Subject) -> str:
         if isinstance(about.config.get(key), int)
     ]
     rows = [
-        f"| architecture | {_escaped(str(kind))} |",
+        f"| architecture | {literal(str(kind))} |",
         f"| parameters | {about.weights.parameters:,} |",
         f"| stored as | {', '.join(about.weights.types)} |",
         *shape,
     ]
     return (
         f"A small language model of {about.weights.parameters:,} parameters, made with {whose} "
-        f"in the course *{_escaped(about.course.title)}* (version {about.course.version}) of "
+        f"in the course *{literal(about.course.title)}* (version {about.course.version}) of "
         "llmpath, in which one learns how language models work by writing one.\n\n"
         "| | |\n| --- | --- |\n" + "\n".join(rows)
     )
@@ -208,38 +208,39 @@ def _data(name: str) -> str:
 
 
 def _making(about: Subject) -> Iterator[str]:
-    for artefact, made in about.stages:
-        facts = [
-            f"artefact `{artefact.name}`",
-            "own" if artefact.own else "the reference's",
-            *([f"scale {made.run.scale}"] if made.run and made.run.scale else []),
-            *([f"seed {made.run.seed}"] if made.run and made.run.seed is not None else []),
-            *([f"{made.run.seconds:.0f} s"] if made.run and made.run.seconds else []),
-            *([f"{made.made:%Y-%m-%d}"] if made.made else []),
-        ]
-        yield f"- **{_escaped(made.lab.title)}** ({'; '.join(facts)})"
+    yield "\n".join(_stage(artefact, made) for artefact, made in about.stages)
     if about.own:
         yield f"Code of the author's own, as it stands today: {', '.join(about.own)}."
     if about.reference:
         yield f"Code of the course's reference: {', '.join(about.reference)}."
 
 
+def _stage(artefact: Artefact, made: Origin) -> str:
+    facts = [
+        f"artefact `{artefact.name}`",
+        "own" if artefact.own else "the reference's",
+        *([f"scale {made.run.scale}"] if made.run and made.run.scale else []),
+        *([f"seed {made.run.seed}"] if made.run and made.run.seed is not None else []),
+        *([f"{made.run.seconds:.0f} s"] if made.run and made.run.seconds else []),
+        *([f"{made.made:%Y-%m-%d}"] if made.made else []),
+    ]
+    return f"- **{literal(made.lab.title)}** ({'; '.join(facts)})"
+
+
 def _measured(about: Subject) -> Iterator[str]:
-    told = False
-    for _, made in about.stages:
-        if made.run is None:
-            continue
-        told = True
-        yield f"### {_escaped(made.lab.title)}"
-        yield _escaped(made.run.sentence)
-        if made.run.figures:
-            rows = [
-                f"| {_escaped(name.replace('_', ' '))} | {_escaped(str(value))} |"
-                for name, value in made.run.figures.items()
-            ]
-            yield "| figure | value |\n| --- | --- |\n" + "\n".join(rows)
-    if not told:
+    runs = [(made.lab, made.run) for _, made in about.stages if made.run is not None]
+    if not runs:
         yield "The folders of its runs are gone, and with them what they measured."
+        return
+    yield "What the experiments of the course told the author, in their own words."
+    for lab, run in runs:
+        yield f"### {literal(lab.title)}"
+        yield f"> {literal(run.sentence)}" if run.sentence else ""
+        rows = [
+            f"| {literal(name.replace('_', ' '))} | {literal(str(value))} |"
+            for name, value in (run.figures or {}).items()
+        ]
+        yield "\n".join(["| figure | value |", "| --- | --- |", *rows]) if rows else ""
 
 
 def _limits(about: Subject) -> str:
@@ -300,7 +301,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def _escaped(text: str) -> str:
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))

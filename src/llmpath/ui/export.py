@@ -28,7 +28,7 @@ def told(about: Subject, folder: Path, written: tuple[str, ...], terms: Licence 
     if terms is None:
         lines.append(
             Text.assemble(
-                "It names no licence, so nobody may use it; ",
+                "It names no licence, so others may not use the model; ",
                 ("--licence", "command"),
                 " names one.",
             )

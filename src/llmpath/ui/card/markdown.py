@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from llmpath.markup.literal import literal
 from llmpath.portfolio.card import LabCard, ReportCard
 from llmpath.ui.card import wording
-from llmpath.ui.words import one_line
-
-_MEANING = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
 def document(card: ReportCard, folder: Path) -> str:
@@ -36,27 +33,22 @@ def document(card: ReportCard, folder: Path) -> str:
 
 
 def _lab(lab: LabCard, folder: Path) -> list[str]:
-    parts = [f"## {escaped(lab.lab.title)}"]
+    parts = [f"## {literal(lab.lab.title)}"]
     if lab.run is None:
         return [*parts, wording.no_run(lab)]
-    parts += [escaped(lab.run.sentence), f"{escaped(wording.run(lab.run))}."]
+    parts += [literal(lab.run.sentence), f"{literal(wording.run(lab.run))}."]
     if found := wording.figures(lab.run):
         parts.append(table(("Figure", "Value"), found))
     for picture in lab.pictures:
-        parts.append(f"![{escaped(picture.name)}]({_address(picture.path, folder)})")
+        parts.append(f"![{literal(picture.name)}]({_address(picture.path, folder)})")
     return [part for part in parts if part]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts, each of them escaped."""
+    """A table of texts, each shown as it stands."""
     lines = [headings, ["---"] * len(headings)]
     text = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join(text + [f"| {' | '.join(map(escaped, row))} |" for row in rows])
-
-
-def escaped(text: str) -> str:
-    """A text on one line, of which nothing has a meaning in Markdown."""
-    return _MEANING.sub(r"\\\1", one_line(text))
+    return "\n".join(text + [f"| {' | '.join(map(literal, row))} |" for row in rows])
 
 
 def _address(path: Path, folder: Path) -> str:
