@@ -236,8 +236,9 @@ def show(run, before, after) -> None:
 
 
 def shortened(text: str, most: int = 40) -> str:
-    """A text on one line, cut off where it gets long."""
+    """A text on one line, cut off where it gets long; signs that cannot be printed become ·."""
     line = " ".join(text.split())
+    line = "".join(sign if sign.isprintable() else "·" for sign in line)
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
