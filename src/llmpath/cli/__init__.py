@@ -17,6 +17,7 @@ from llmpath.cli import author, data, grading, labs, learning, models, progress,
 from llmpath.cli.chat import chat
 from llmpath.cli.export import export
 from llmpath.cli.report import report
+from llmpath.cli.serve import serve
 from llmpath.cli.state import State
 from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
@@ -41,6 +42,7 @@ for command, name in (
     (learning.show, "show"),
     (learning.status, "status"),
     (chat, "chat"),
+    (serve, "serve"),
     (report, "report"),
     (export, "export"),
     (upgrade, "upgrade"),

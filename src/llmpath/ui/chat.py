@@ -182,6 +182,17 @@ def cost(name: str, labs: tuple[Lab, ...], seconds: float) -> str:
     )
 
 
+def serving(address: str, *, local: bool) -> Text:
+    """Where a server is reached, by people and by programs."""
+    text = Text.assemble(
+        ("Chat page  ", "muted"), (address, "link"), ("\nAPI        ", "muted"),
+        (f"{address}/v1", "link"), ("\nCtrl-C stops it.", "muted"),
+    )  # fmt: skip
+    if not local:
+        text.append("\nWhoever can reach this machine can use it: there is no password.", "warn")
+    return text
+
+
 def _how(ready: Ready) -> Text:
     what = (
         "Say something."
