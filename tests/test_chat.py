@@ -164,41 +164,10 @@ def test_a_talk_in_a_terminal(tmp_path: Path, chatty: Path) -> None:
     assert terminal.exitstatus == 0
 
 
-SLOW = """
-import os
-import time
-from types import SimpleNamespace
-
-import torch
-
-
-class Memory:
-    pass
-
-
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.config = SimpleNamespace(layers=0)
-
-    @classmethod
-    def load(cls, folder):
-        return cls()
-
-    def forward(self, ids, cache):
-        time.sleep(0.02)
-        if ids.size(1) == 3:
-            raise KeyError("lost")
-        if ids.size(1) == 4:
-            os._exit(7)
-        return torch.nn.functional.one_hot(torch.tensor([[ord("a")]]), 300) * 100.0
-"""
-
-
 def lab_code(folder: Path) -> Code:
     """Code in which one file of the learner's provides a model that writes a's."""
     file = folder / "slow.py"
-    file.write_text(SLOW)
+    file.write_text(tiny_llama.SLOW)
     parts = {"model": Part("slow", "Model", own=True), "memory": Part("slow", "Memory", own=True)}
     return Code(parts, {"slow": file}, (file,))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -10,6 +12,43 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from llmpath.labkit import tokenizer
 
 CONTEXT = 64
+# A model that takes its time and writes nothing but a's, as a lab could provide it. It breaks where
+# it is given three tokens at once, and ends its process where it is given four; after six, it
+# thinks for long before it writes a third of its own.
+SLOW = """
+import os
+import time
+from types import SimpleNamespace
+
+import torch
+
+
+class Memory:
+    calls = 0
+    long = False
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(layers=1)
+
+    @classmethod
+    def load(cls, folder):
+        return cls()
+
+    def forward(self, ids, cache):
+        time.sleep(0.02)
+        if ids.size(1) == 3:
+            raise KeyError("lost")
+        if ids.size(1) == 4:
+            os._exit(7)
+        cache[0].calls += 1
+        cache[0].long |= ids.size(1) == 6
+        if cache[0].long and cache[0].calls == 3:
+            time.sleep(5)
+        return torch.nn.functional.one_hot(torch.tensor([[ord("a")]]), 300) * 100.0
+"""
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -47,10 +86,14 @@ def write(folder: Path, *, chats: bool = False, seed: int = 0) -> Path:
 
 def likeliest(folder: Path, prompt: str, tokens: int) -> str:
     """What transformers goes on with, always taking the likeliest token."""
-    spoken = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    spoken, model = _loaded(folder)
     ids = torch.tensor([spoken.encode(prompt)])
     marks = [id for id, token in spoken.added_tokens_decoder.items() if token.special]
     made = model.generate(ids, max_new_tokens=tokens, do_sample=False, eos_token_id=marks)
     text: str = spoken.decode(made[0, ids.size(1) :], skip_special_tokens=True)
     return text
+
+
+@cache
+def _loaded(folder: Path) -> tuple[Any, Any]:
+    return AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)

@@ -208,13 +208,20 @@ def _invalid(error: ValidationError) -> ApiError:
     return ApiError(400, f"{place}: {first['msg']}.", param=place, code="invalid_value")
 
 
-def failed(answer: Refused | Broken) -> ApiError:
-    """The error for a request that the model did not answer."""
+def failed(answer: Refused | Broken, *, alive: bool) -> ApiError:
+    """The error for a request that the model did not answer.
+
+    Args:
+        answer: what it said instead.
+        alive: whether the model's process goes on.
+    """
     if isinstance(answer, Refused):
         return ApiError(400, answer.message, code=answer.code, param="messages")
-    return ApiError(
-        500, "The model failed; the server's log says why.", kind="server_error", code="model_error"
-    )
+    if not alive:
+        message = "The model's process has ended; the server has to be started again."
+        return ApiError(503, message, kind="server_error", code="model_ended")
+    message = "The model failed; the server's log says why."
+    return ApiError(500, message, kind="server_error", code="model_error")
 
 
 @dataclass(frozen=True)

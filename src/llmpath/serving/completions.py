@@ -142,7 +142,8 @@ class Completions:
             contextlib.aclosing(answers(self._engine, wanted.generation)) as coming,
         ):
             first = await anext(coming)
-            self._metrics.first_token(time.monotonic() - exchange.began)
+            if isinstance(first, Text):
+                self._metrics.first_token(time.monotonic() - exchange.began)
             answer = self._stream if wanted.stream else self._whole
             ended = await answer(replies, first, coming, exchange, wanted)
             self._metrics.tokens(ended)
@@ -190,7 +191,7 @@ class Completions:
         assert isinstance(last, Refused | Broken)
         if isinstance(last, Broken):
             log.error("The model failed: %s", last.message)
-        raise failed(last)
+        raise failed(last, alive=self._engine.alive)
 
     async def _refuse(self, exchange: Exchange, error: ApiError) -> None:
         """Send an error, as a response of its own or as the last event of a stream."""
