@@ -128,3 +128,18 @@ def test_everything_has_a_name(server: Server, browser: webdriver.Chrome) -> Non
     for element in browser.find_elements(By.CSS_SELECTOR, "button, input, textarea, [role=log]"):
         if element.is_displayed():
             assert element.accessible_name, element.get_attribute("outerHTML")
+
+
+def test_escape_stops_an_answer(tmp_path: Path, browser: webdriver.Chrome) -> None:
+    """What was written stays, the server has its place back, and the talk goes on."""
+    with serving(tmp_path, slow=True) as server:
+        opened(browser, server)
+        browser.switch_to.active_element.send_keys("hello", Keys.ENTER)
+        WebDriverWait(browser, 60).until(
+            lambda driver: "aa" in driver.find_element(By.CSS_SELECTOR, ".turn.model").text
+        )
+        browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        assert server.settles("llmpath_active_requests", 0)
+        assert server.metric('llmpath_requests_total{endpoint="chat",status="gone"}') == 1
+        assert "(stopped)" in browser.find_element(By.CSS_SELECTOR, ".turn.model").text
+        assert set(say(browser, "again")) == {"a"}
