@@ -112,10 +112,16 @@ def _headline(result: CheckResult, lab: Lab) -> str:
         needed = next((c.title for c in lab.checks if c.id == detail.summary), detail.summary)
         return f"not run: it needs “{needed}”"
     if detail.kind == "course":
-        return "The check itself is broken. This is the course's fault, not yours."
+        return f"The check itself is broken: this is not your fault. {_last_line(detail.summary)}"
     if detail.kind in ("mismatch", "limit"):
         return detail.summary[:1].upper() + detail.summary[1:]
     return detail.summary
+
+
+def _last_line(text: str) -> str:
+    """The line of a traceback that says what went wrong."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""
 
 
 def _hint(result: CheckResult, check: Check | None) -> str:
