@@ -204,6 +204,19 @@ def test_markdown_shows_words_as_they_are_and_finds_pictures(doer: Learner) -> N
     assert {"floor gap", "0.0412", "own code", "5 of 5"} <= set(words)
 
 
+def test_models_of_other_texts_are_told_of(doer: Learner, tmp_path: Path) -> None:
+    """A model made from a text of one's own stands beside the other, and names that text."""
+    text = tmp_path / "diary.txt"
+    text.write_text("A day.\n\nAnother.\n" * 20)
+    assert doer.types("lab", "run", "adding", "--data", str(text)).returncode == 0
+    made = doer.reads("report")["artefacts"]
+    assert [(each["name"], each["data"]) for each in made] == [
+        ("tiny", "microworld"),
+        ("tiny", str(text)),
+    ]
+    assert "tiny, of diary.txt" in flat(doer.types("report").stdout)
+
+
 @pytest.mark.parametrize("columns", ["30", "200"])
 def test_windows_of_any_width(doer: Learner, columns: str) -> None:
     """In a narrow window no line is longer than it, and nothing is left out; no colours here."""

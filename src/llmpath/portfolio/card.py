@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llmpath.artefacts import references
-from llmpath.artefacts.recipe import Variant
+from llmpath.artefacts import own, references
+from llmpath.artefacts.recipe import DEFAULT_DATA, Variant
 from llmpath.artefacts.supply import Artefact, Supplier
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
@@ -192,15 +192,32 @@ def _checks_passed(lab: Lab, progress: StepProgress, *, own: bool) -> int:
 
 
 def _artefacts(course: Course, workspace: Workspace) -> tuple[ArtefactCard, ...]:
-    supplier = Supplier(course, workspace)
-    names = [name for lab in course.labs.values() for name in lab.makes]
-    found = [artefact for name in names if (artefact := supplier.find(name)) is not None]
+    suppliers = [Supplier(course, workspace, Variant(data=data)) for data in _data(workspace)]
+    found = [
+        artefact
+        for lab in course.labs.values()
+        for name in lab.makes
+        for supplier in suppliers
+        if (artefact := supplier.find(name)) is not None
+        and (artefact.own or supplier.variant.data == DEFAULT_DATA)
+    ]
     return tuple(
         ArtefactCard(
-            artefact,
-            origin(course, workspace, artefact),
-            weights(artefact.path),
-            size(artefact.path),
+            artefact=artefact,
+            origin=origin(course, workspace, artefact),
+            weights=weights(artefact.path),
+            size=size(artefact.path),
         )
         for artefact in found
     )
+
+
+def _data(workspace: Workspace) -> tuple[str, ...]:
+    """The texts that the learner's artefacts were made from, the default one first."""
+    try:
+        folders = sorted((workspace.root / "artifacts").iterdir())
+    except OSError:
+        folders = []
+    said = [(own.manifest(folder) or {}).get("data") for folder in folders]
+    others = sorted({data for data in said if isinstance(data, str)} - {DEFAULT_DATA})
+    return (DEFAULT_DATA, *others)

@@ -49,7 +49,7 @@ def origin(course: Course, workspace: Workspace | None, artefact: Artefact) -> O
     lab = course.maker_of(artefact.name)
     if not artefact.own or workspace is None:
         run = kept_run(artefact.path.parent, lab)
-        return Origin(lab, run, run and run.started, (run and run.data) or "")
+        return Origin(lab, run, run.started if run else None, (run.data if run else None) or "")
     said = own.manifest(artefact.path) or {}
     run = read_run(workspace.root / str(said.get("run", "")))
     return Origin(lab, run, _time(said.get("made")), str(said.get("data") or ""))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.filesize import decimal
 
+from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
 from llmpath.portfolio.provenance import Origin, data_name
 from llmpath.running.records import RunRecord
@@ -81,7 +82,10 @@ def made(card: ArtefactCard) -> tuple[str, str, str, str, str]:
     """Name, whose, parameters, size, and from which run and when."""
     parameters = "" if card.weights is None else f"{card.weights.parameters:,}"
     place = _place(card.origin)
-    return card.artefact.name, whose(card.artefact), parameters, decimal(card.size), place
+    name, data = card.artefact.name, card.origin.data
+    if data not in ("", DEFAULT_DATA):
+        name += f", of {data_name(data)}"
+    return name, whose(card.artefact), parameters, decimal(card.size), place
 
 
 def moment(when: datetime) -> str:
