@@ -50,6 +50,16 @@ def equal(got, want, because, atol=1e-12):
         close(mine, right, atol=atol, because=because)
 
 
+def alike(got, want):
+    """Whether a result is, in type and value, some known wrong answer."""
+    return (
+        isinstance(got, torch.Tensor)
+        and got.shape == want.shape
+        and got.dtype == want.dtype
+        and torch.allclose(got, want)
+    )
+
+
 def a_number(got, what):
     """A result as a float, refused if it is no number."""
     if isinstance(got, torch.Tensor) and got.numel() == 1:
@@ -63,6 +73,8 @@ def test_one_step_by_hand(lab):
     # m = 0.1 · 2 and v = 0.05 · 4; corrected they are 2 and 4, so the step is 2 / √4 = 1.
     params, _ = ran(lab, [torch.tensor([3.0])], [[torch.tensor([2.0])]], lr=0.5, weight_decay=0.2)
     because = "3 loses 0.5 · 0.2 of itself and becomes 2.7; then the step 0.5 · 2/√4 = 0.5 is taken"
+    if alike(params[0], torch.tensor([2.7])):
+        because += ". Is it taken in place? `p = p - …` makes a new tensor"
     close(params[0], torch.tensor([2.2]), atol=1e-6, because=because)
 
 
@@ -141,7 +153,10 @@ def test_clip_by_hand(lab):
     norm = a_number(lab.clip_grad(grads, 1.5), "clip_grad")
     close(norm, 3.0, atol=1e-6, because="√(1 + 4 + 4) is 3, over all tensors together")
     want = [torch.tensor([0.5, -1.0]), torch.tensor([[1.0]])]
-    equal(grads, want, "everything is multiplied by 1.5 / 3", atol=1e-6)
+    because = "everything is multiplied by 1.5 / 3"
+    if alike(grads[1], torch.tensor([[2.0]])):
+        because += ", in place: `g = g * …` makes a new tensor, and the one handed in stays"
+    equal(grads, want, because, atol=1e-6)
 
 
 def test_clip_matches_torch(lab, rng):

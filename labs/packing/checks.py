@@ -34,7 +34,12 @@ def shard(text, opened=None, name=""):
 
 def read(lab, *texts):
     """The documents that the learner finds in shards."""
-    return taken(lab.stream([shard(text) for text in texts]), "stream", 10_000)
+    documents = taken(lab.stream([shard(text) for text in texts]), "stream", 10_000)
+    assert "" not in documents, (
+        "an empty text was handed out as a document: where a blank line or the end of a shard "
+        "comes and no line has been collected, there is nothing to yield"
+    )
+    return documents
 
 
 def taken(generator, what, most):
@@ -49,7 +54,9 @@ def windows_of(lab, documents, length, end=END):
     """The learner's windows, refused if they are not what `pack` should return."""
     got = lab.pack([list(document) for document in documents], length, end)
     assert isinstance(got, torch.Tensor), f"pack should return a tensor, not {describe(got)}"
-    assert got.dtype == torch.int64, f"pack should return torch.int64, and returned {got.dtype}"
+    assert got.dtype == torch.int64, (
+        f"pack should return torch.int64, and returned {got.dtype} for {len(documents)} documents"
+    )
     assert got.dim() == 2, f"pack should return (windows, length + 1), not {tuple(got.shape)}"
     assert got.size(1) == length + 1, (
         f"with length={length} a window has {length + 1} ids: one more than the model reads, "
@@ -108,9 +115,8 @@ def test_any_documents_come_back(lab, rng):
     ]
     borders = ["\n\n", "\n\n\n", "\n \n", "\n\t\n\n"]
     text = "".join(document + borders[number(rng, 0, 3)] for document in documents)
-    same(
-        read(lab, text), documents, because="these documents were written with blank lines between"
-    )
+    because = "between these documents are blank lines, some of them with spaces or a tab in them"
+    same(read(lab, text), documents, because=because)
 
 
 def test_shards_stay_apart(lab):
@@ -217,7 +223,9 @@ def test_no_wasted_windows(lab, rng):
     alone = windows_of(lab, [long], length)
     same(len(alone), 3, because="a long document alone takes 3 windows, and none before them")
     empty = windows_of(lab, [[]], 4)
-    assert empty.shape == (0, 5), f"no documents make (0, 5), not {tuple(empty.shape)}"
+    assert empty.shape == (0, 5), (
+        f"one document without any ids makes no window, (0, 5), not {tuple(empty.shape)}"
+    )
 
 
 def test_targets_come_next(lab, rng):
@@ -234,6 +242,10 @@ def test_targets_come_next(lab, rng):
 def test_the_filling_is_ignored(lab):
     windows = torch.tensor([[3, 5, 6, 3, 8, 3, 3, 3]])
     ((inputs, targets),) = pairs_of(lab, windows, 1, 1)
+    assert not bool((inputs == IGNORE).any()), (
+        f"{IGNORE} stands in the inputs, which should keep the filling as it is: inputs and "
+        "targets are slices of one tensor, and what is written into one appears in the other"
+    )
     same(inputs.tolist(), [[3, 5, 6, 3, 8, 3, 3]], because="inputs keep the filling as it is")
     because = (
         "steps from end to end are filling, and their targets are -100; the end after a document "
