@@ -117,6 +117,8 @@ def _settings(end: str) -> dict[str, Any]:
         "eos_token": end,
         "pad_token": END,
         "clean_up_tokenization_spaces": False,
+        # What a Llama takes. Left out, there would be token_type_ids too, which it refuses.
+        "model_input_names": ["input_ids", "attention_mask"],
     }
 
 
