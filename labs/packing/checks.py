@@ -54,8 +54,9 @@ def windows_of(lab, documents, length, end=END):
     """The learner's windows, refused if they are not what `pack` should return."""
     got = lab.pack([list(document) for document in documents], length, end)
     assert isinstance(got, torch.Tensor), f"pack should return a tensor, not {describe(got)}"
+    where = "" if any(documents) else " where there is nothing to lay"
     assert got.dtype == torch.int64, (
-        f"pack should return torch.int64, and returned {got.dtype} for {len(documents)} documents"
+        f"pack should return torch.int64, and returned {got.dtype}{where}"
     )
     assert got.dim() == 2, f"pack should return (windows, length + 1), not {tuple(got.shape)}"
     assert got.size(1) == length + 1, (
