@@ -75,7 +75,7 @@ def sequence_logp(logits: Tensor, targets: Tensor) -> Tensor:
         >>> sequence_logp(torch.zeros(1, 3, 4), torch.tensor([[-100, 3, 1]]))
         tensor([-2.7726])
     """
-    ### BEGIN SOLUTION cross-entropy place by place (classes in dimension 1); put the places together
+    ### BEGIN SOLUTION cross-entropy place by place (classes in dimension 1), then one number a row
     nats = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
     return -nats.sum(dim=1)
     ### END SOLUTION
@@ -96,9 +96,11 @@ def dpo_loss(
     finite margin.
 
     Args:
-        policy_chosen, policy_rejected: log-probabilities of both answers under the model that
-            learns, (batch,).
-        reference_chosen, reference_rejected: the same under the reference.
+        policy_chosen: log-probabilities of the chosen answers under the model that learns,
+            (batch,).
+        policy_rejected: the same of the rejected answers.
+        reference_chosen: log-probabilities of the chosen answers under the reference, (batch,).
+        reference_rejected: the same of the rejected answers.
         beta: β, what a change is worth. The larger, the closer the model stays to the reference.
 
     Returns:

@@ -1,7 +1,6 @@
 """Chosen and rejected answers side by side in one batch, as trl does it, and .backward()."""
 
 import copy
-import math
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +30,7 @@ def sequence_logp(logits, targets):
 def dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     policy, reference = policy_chosen - policy_rejected, reference_chosen - reference_rejected
     margins = beta * (policy - reference)
-    return F.softplus(-margins, threshold=math.inf).mean(), margins
+    return torch.logaddexp(torch.zeros_like(margins), -margins).mean(), margins
 
 
 def freeze(model):
