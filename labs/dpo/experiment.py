@@ -39,7 +39,7 @@ from llmpath.labkit.microworld.people import PRONOUNS
 from llmpath.labkit.thread import earlier
 
 BETA = 0.1
-NLL = 0.3
+NLL = 0.4
 NOISE = 0.1  # how many of the annotators' choices are turned round
 HELD_OUT = 150  # pairs that are measured and not learned from
 ASKED = 40  # questions that the model answers in words at each look
@@ -71,7 +71,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(1_200, 70, 40, 24, 0.0008),
+    "micro": Size(1_200, 70, 40, 24, 0.0015),
     "mini": Size(4_000, 120, 120, 32, 0.0004),
     "gpu": Size(8_000, 300, 250, 64, 0.0002),
 }
