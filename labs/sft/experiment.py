@@ -1,10 +1,10 @@
 """The learner's base model learns to answer, and is asked about people nobody asked about before.
 
-It is trained on conversations about three quarters of the people of the world, and on stories
-told when asked for. Before, on the way and at the end it is asked about the others: in phrasings
-that it knows, in conversations of several turns, and, about people it knows, in phrasings that it
-does not know. What comes out is the artefact `sft`: a folder that transformers opens as a chat
-model, with the template and the end of an answer in it.
+It is trained on conversations about three quarters of the people of the world, and on portraits
+of anybody, told when asked for. Before, on the way and at the end it is asked about the others: in
+phrasings that it knows, in conversations of several turns, and, about people it knows, in phrasings
+that it does not know. What comes out is the artefact `sft`: a folder that transformers opens as a
+chat model, with the template and the end of an answer in it.
 
 The questions are about the microworld, whatever `--data` says: the world must be the one that
 the base model has read about.
@@ -28,11 +28,11 @@ from llmpath.labkit.microworld import ANSWERING, ATTRIBUTES, World, conversation
 from llmpath.labkit.microworld.people import PRONOUNS
 
 ANSWER = 10  # tokens, the most that an answer to a question may have
-STORY = 70  # likewise, of a story
+STORY = 70  # likewise, of a portrait
 ASKED = 60  # questions of each kind
 LOOKS = 6
 SYSTEM = "You answer questions about people."
-TELL = "Tell me a story."
+TELL = "Tell me about somebody."
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 KINDS = {
     "people": ("people never asked about", "#D55E00"),
@@ -47,7 +47,7 @@ class Size:
 
     Attributes:
         conversations: how many, of one to three turns.
-        stories: how many, each told when asked for.
+        stories: how many portraits, each told when asked for.
         steps: of training.
         batch: conversations in a batch.
         peak: the highest learning rate.
@@ -61,7 +61,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(900, 240, 120, 32, 0.002),
+    "micro": Size(900, 300, 140, 32, 0.002),
     "mini": Size(2_000, 600, 400, 32, 0.001),
     "gpu": Size(4_000, 1_200, 1_000, 64, 0.0005),
 }
@@ -101,9 +101,9 @@ def experiment(lab, run) -> None:
 
 
 def material(world: World, size: Size, seed: int) -> list[list[dict[str, str]]]:
-    """Conversations and stories; every fourth begins with a system message."""
+    """Conversations and portraits; every fourth begins with a system message."""
     made = [natural(world, c) for c in conversations(world, size.conversations, seed=seed + 1)]
-    stories = world.documents(size.stories, seed=seed + 11)
+    stories = world.but(weights={"portrait": 1}).documents(size.stories, seed=seed + 11)
     made += [turn(TELL, document.text) for document in stories]
     system = {"role": "system", "content": SYSTEM}
     return [[system, *each] if number % 4 == 0 else each for number, each in enumerate(made)]
@@ -181,19 +181,25 @@ class Chat:
                 said[place] = self.encoder.decode(ids).strip()
         return said
 
-    def share_right(self, model: nn.Module, items: Sequence[Item]) -> float:
-        """How many of the answers are right to the letter, and end where they should."""
+    def shares(self, model: nn.Module, items: Sequence[Item]) -> tuple[float, float]:
+        """How many answers tell the right fact and then stop, and how many are right throughout.
+
+        The first asks for every word of the right sentence but its "she" or "he".
+        """
         said = self.answers(model, [item.messages for item in items])
-        return sum(a == item.right for a, item in zip(said, items, strict=True)) / len(items)
+        pairs = [(answer, item.right) for answer, item in zip(said, items, strict=True)]
+        told = sum(a.partition(" ")[1:] == right.partition(" ")[1:] for a, right in pairs)
+        return told / len(items), sum(a == right for a, right in pairs) / len(items)
 
 
 def learn(lab, run, model, rows, size: Size, chat: Chat, exam) -> list[dict[str, float]]:
     """Train; ask at the start and at `LOOKS` places on the way."""
 
     def look(step: int) -> dict[str, float]:
-        shares = {kind: chat.share_right(model, items) for kind, items in exam.items()}
-        run.log(step, **shares)
-        return {"step": step, **shares}
+        both = {kind: chat.shares(model, items) for kind, items in exam.items()}
+        told = {kind: share for kind, (share, _) in both.items()}
+        run.log(step, **told)
+        return {"step": step, **told, "throughout": both["people"][1]}
 
     looks = [look(0)]
     recipe = lab.Recipe(size.steps, size.peak, warmup=size.steps // 16, weight_decay=0.0)
@@ -219,7 +225,7 @@ def samples(chat: Chat, model: nn.Module, world: World) -> list[tuple[str, str, 
     held = [q for q in questions(world) if q.held == "people" and q.template == 0]
     first = {q.attribute: q for q in reversed(held)}
     asked = [(q.question, spoken(world, q.person, q.attribute)) for q in first.values()]
-    asked += [("Where does Zoe live?", "(there is no Zoe in this world)"), (TELL, "(any story)")]
+    asked += [("Where does Zoe live?", "(there is no Zoe in this world)"), (TELL, "(anybody)")]
     prompts = [turn(question, "")[:1] for question, _ in asked]
     said = chat.answers(model, prompts[:-1]) + chat.answers(model, prompts[-1:], STORY)
     return [(question, each, right) for (question, right), each in zip(asked, said, strict=True)]
@@ -248,12 +254,13 @@ def sentence(run, looks: list[dict[str, float]], count: int) -> None:
     run.result(
         f"About people whom no question in training had named, your model answered "
         f"{100 * first['people']:.0f} % of the questions before and answers "
-        f"{100 * last['people']:.0f} % of them now, word for word and to the full stop; it "
-        f"has seen {count:,} conversations.",
+        f"{100 * last['people']:.0f} % of them now, in {100 * last['throughout']:.0f} % with the "
+        f"right pronoun, too; it has seen {count:,} conversations.",
         before=round(first["people"], 4),
         people=round(last["people"], 4),
         turns=round(last["turns"], 4),
         phrasings=round(last["phrasings"], 4),
+        throughout=round(last["throughout"], 4),
     )
 
 
@@ -276,7 +283,7 @@ def draw(chat: Chat, messages, looks: list[dict[str, float]], guess: float) -> F
     for kind, (label, colour) in KINDS.items():
         below.plot(steps, [100 * look[kind] for look in looks], "o-", color=colour, label=label)
     below.axhline(100 * guess, color="#777777", linestyle=":", label="guessing one of eight")
-    below.set(xlabel="step", ylabel="per cent answered right", ylim=(-3, 104))
+    below.set(xlabel="step", ylabel="per cent, right fact and full stop", ylim=(-3, 104))
     below.set_title("Questions that training never asked", loc="left")
     below.legend(loc="lower right", framealpha=1, edgecolor="white")
     below.spines[["top", "right"]].set_visible(False)
