@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from llmpath.errors import LlmpathError
@@ -47,6 +49,7 @@ def examine(state: State) -> list[Finding]:
     """Look at everything, in the order in which it is shown."""
     return [
         _python(),
+        _packages(),
         *_torch(),
         _cores(),
         _memory(),
@@ -56,6 +59,24 @@ def examine(state: State) -> list[Finding]:
         _workspace(state),
         _course(state),
     ]
+
+
+def _packages() -> Finding:
+    """Whether what llmpath itself needs is installed, extras left out."""
+    needed = [each for each in metadata.requires("llmpath") or [] if "extra ==" not in each]
+    names = [re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in needed]
+    missing = [name for name in names if not _installed(name)]
+    mend = "Install llmpath again: pip install -c constraints.txt llmpath, or make start."
+    value = ", ".join(f"no {name}" for name in missing) or "all there"
+    return Finding("packages", value, not missing, mend)
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _python() -> Finding:

@@ -169,7 +169,7 @@ def _mistakes(parent: Element, feedback: Feedback, level: int) -> None:
     several = feedback.possible_mistakes
     if not feedback.mistake and not several:
         return
-    title = "This is how it fails when" + (" one of these is so" if several else "")
+    title = "Perhaps one of these is so" if several else "This is how it fails when"
     add(parent, f"h{level}", title)
     for mistake in several or (feedback.mistake,):
         _prose(add(parent, "div", class_="note"), mistake)

@@ -157,7 +157,7 @@ def _mistakes(feedback: Feedback, console: Console) -> list[RenderableType]:
     for mistake in feedback.possible_mistakes:
         table.add_row(symbols(console).bullet, prose(mistake))
     count = len(feedback.possible_mistakes)
-    head = Text(f"This is how it fails when one of these {count} is so:", style="accent")
+    head = Text(f"It fails like this when one of these {count} is so, perhaps:", style="accent")
     return [Padding(Group(head, table), (0, 2, 1, 2))]
 
 
