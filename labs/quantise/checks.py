@@ -377,8 +377,11 @@ def test_saved_and_loaded(lab, rng):
         one, _, _, _ = layer(lab, rng, 3, inputs, bits)
         other, _, _, _ = layer(lab, rng, 3, inputs, bits)
         x = random(rng, 2, inputs)
-        other(x.clone())
-        want = one(x.clone())
+        before, want = other(x.clone()), one(x.clone())
+        for got in (before, want):
+            fine = isinstance(got, torch.Tensor) and got.shape == (2, 3)
+            assert fine, f"the layer has 3 outputs and x 2 rows; it gave {describe(got)}"
+        assert not torch.equal(before, want), "two layers with other weights gave the same"
         other.load_state_dict(dict(one.state_dict()))
         because = "a layer was given the state_dict of another, and does not compute as that does"
         close(other(x.clone()), want, atol=1e-9, because=because)
@@ -398,11 +401,13 @@ def test_inputs_untouched(lab, rng):
     w[1] = 0.0
     for axis in (0, 1, None):
         mine = w.clone()
-        lab.quantise(mine, 4, axis)
+        codes, _ = lab.quantise(mine, 4, axis)
+        assert codes.dtype == torch.int8, f"the codes should be int8, and are {codes.dtype}"
         same(mine, w, because="quantise changed its argument in place")
     codes = torch.randint(-7, 8, (2, 5), generator=rng).to(torch.int8)
     mine = codes.clone()
-    lab.pack(mine)
+    packed = lab.pack(mine)
+    assert packed.dtype == torch.uint8, f"bytes should be uint8, and are {packed.dtype}"
     same(mine, codes, because="pack changed its argument in place")
     module, linear, weight, bias = layer(lab, rng, 3, 5, 4)
     module(random(rng, 2, 5))
