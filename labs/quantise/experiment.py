@@ -32,7 +32,7 @@ from llmpath.labkit import models, tokenizer
 from llmpath.labkit.microworld import clozes
 from llmpath.labkit.thread import earlier
 
-ARTEFACT = "base"  # what is quantised; `needs` in lab.yaml names it too
+ARTEFACT = "sft"  # what is quantised; `needs` in lab.yaml names it too
 REAL = "smollm2-135m"
 HELD_OUT = {"micro": 150, "mini": 400, "gpu": 400}  # documents of the validation split
 BITS = (8, 6, 4, 3, 2)
