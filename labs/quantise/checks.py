@@ -30,17 +30,26 @@ def top(bits):
     return 2 ** (bits - 1) - 1
 
 
-def quantised(lab, w, bits, axis):
-    """What the learner's function gives, once it is two tensors of the right kind."""
-    got = lab.quantise(w.clone(), bits, axis)
-    pair = isinstance(got, (tuple, list)) and len(got) == 2
-    assert pair, f"quantise should return codes and scales, and returned {describe(got)}"
+def integers(got, dtype, what):
+    """Check that a result is a tensor of whole numbers of this kind, and give it back."""
+    fine = isinstance(got, torch.Tensor) and got.dtype == dtype
+    assert fine, f"{what} should be a tensor of {dtype}, and came as {describe(got)}"
+    return got
+
+
+def pair(lab, w, bits, axis):
+    """What the learner's function gives for this very w, once it is codes and scales."""
+    got = lab.quantise(w, bits, axis)
+    two = isinstance(got, (tuple, list)) and len(got) == 2
+    assert two, f"quantise should return codes and scales, and returned {describe(got)}"
     codes, scales = got
-    for name, value in (("codes", codes), ("scales", scales)):
-        assert isinstance(value, torch.Tensor), (
-            f"the {name} should be a tensor, and are {describe(value)}"
-        )
-    assert codes.dtype == torch.int8, f"the codes should be int8, and are {codes.dtype}"
+    assert isinstance(scales, torch.Tensor), f"the scales should be a tensor: {describe(scales)}"
+    return integers(codes, torch.int8, "the codes"), scales
+
+
+def quantised(lab, w, bits, axis):
+    """The same for a copy of w, once their shapes are right."""
+    codes, scales = pair(lab, w.clone(), bits, axis)
     assert codes.shape == w.shape, (
         f"the codes should have the shape of w, {tuple(w.shape)}, and have {tuple(codes.shape)}"
     )
@@ -401,13 +410,11 @@ def test_inputs_untouched(lab, rng):
     w[1] = 0.0
     for axis in (0, 1, None):
         mine = w.clone()
-        codes, _ = lab.quantise(mine, 4, axis)
-        assert codes.dtype == torch.int8, f"the codes should be int8, and are {codes.dtype}"
+        pair(lab, mine, 4, axis)
         same(mine, w, because="quantise changed its argument in place")
     codes = torch.randint(-7, 8, (2, 5), generator=rng).to(torch.int8)
     mine = codes.clone()
-    packed = lab.pack(mine)
-    assert packed.dtype == torch.uint8, f"bytes should be uint8, and are {packed.dtype}"
+    integers(lab.pack(mine), torch.uint8, "packed codes")
     same(mine, codes, because="pack changed its argument in place")
     module, linear, weight, bias = layer(lab, rng, 3, 5, 4)
     module(random(rng, 2, 5))
