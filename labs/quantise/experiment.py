@@ -297,7 +297,7 @@ def draw(found: list[Version], floor: float | None) -> Figure:
         if known:
             panels[1].plot(sizes, [100 * (v.facts or 0) for v in line], "o-", color=colour)
     panels[0].set_yscale("symlog", linthresh=0.01, linscale=0.6)
-    panels[0].set_ylim(-0.006, max(10.0, 2 * max(v.loss - whole.loss for v in found)))
+    panels[0].set_ylim(-0.012, max(10.0, 2 * max(v.loss - whole.loss for v in found)))
     ticks = [0, 0.01, 0.1, 1, 10]
     panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panels[0].minorticks_off()
