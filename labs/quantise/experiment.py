@@ -16,6 +16,7 @@ With scale `mini` or `gpu`, SmolLM2-135M is quantised as well, if it was pulled.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
@@ -153,8 +154,9 @@ def keeper(
             whole, steps = codes[name]
             small[f"{name}.codes"] = (lab.pack(whole) if bits <= 4 else whole).cpu()
             small[f"{name}.scales"] = steps.cpu()
-        about = {"bits": str(bits), "packed": str(bits <= 4).lower(), "axis": "0"}
-        save_file(small, folder / "quantised.safetensors", metadata=about)
+        # One entry: safetensors writes several in an order that changes from run to run.
+        about = json.dumps({"bits": bits, "packed": bits <= 4, "axis": 0})
+        save_file(small, folder / "quantised.safetensors", metadata={"quantised": about})
 
     return write
 
