@@ -217,19 +217,24 @@ def test_small_vectors(lab):
     bias = torch.tensor([0.0, 1.0], dtype=torch.float64)
     weights = {"weight": weight, "bias": bias}
     layer = build(lab, "LayerNorm", 2, eps=0.16, weights=weights, dtype=torch.float64)
-    for name, module, x, want in [
+    for name, module, numbers, answer in [
         ("RMSNorm", rms, [0.3, 0.3], [0.6, 1.2]),
         ("RMSNorm", rms, [0.0, 0.0], [0.0, 0.0]),
         ("LayerNorm", layer, [0.3, -0.3], [0.6, -0.2]),
         ("LayerNorm", layer, [0.7, 0.7], [0.0, 1.0]),
     ]:
-        close(
-            module(torch.tensor(x, dtype=torch.float64)),
-            torch.tensor(want, dtype=torch.float64),
-            atol=1e-9,
-            because=f"{name} of {x} with eps 0.16. Both (0.3, 0.3) and (0.3, -0.3) have 0.09 under "
-            "the root; with eps that is 0.25, and its root is 0.5",
+        x = torch.tensor(numbers, dtype=torch.float64)
+        want = torch.tensor(answer, dtype=torch.float64)
+        if name == "RMSNorm":
+            learned, wrong = "weight (1, 2)", rms_mistakes(x, weight, 0.16)
+        else:
+            learned = "weight (1, 2) and bias (0, 1)"
+            wrong = layer_mistakes(x, weight, bias, 0.16)
+        otherwise = (
+            f"{name} of {numbers} with eps 0.16, {learned}. Both (0.3, 0.3) and (0.3, -0.3) have "
+            "0.09 under the root; with eps that is 0.25, and its root is 0.5"
         )
+        right(module(x.clone()), want, atol=1e-9, wrong=wrong, otherwise=otherwise)
     x = torch.tensor([0.001, 0.004], dtype=torch.float64)
     for name, want in [
         ("RMSNorm", F.rms_norm(x, (2,), None, 1e-5)),

@@ -245,6 +245,8 @@ def test_evaluates_in_evaluation_mode(lab, rng):
         got = lab.evaluate(model, [batch])
         assert isinstance(got, list), f"evaluate should return a list: {describe(got)}"
         same(len(got), 1, because="there is one tensor of bits for each batch")
+        assert isinstance(got[0], torch.Tensor), f"bits should be a tensor: {describe(got[0])}"
+        same(tuple(got[0].shape), (4, 6), because="there is one number for each target")
         real = batch[1] != IGNORE
         because = "with dropout off, the bits are those of the whole table"
         close(

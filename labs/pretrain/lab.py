@@ -36,7 +36,7 @@ class Recipe:
         steps: how many steps there are in all.
         peak, warmup, final: of the learning rate, as `lr_at` takes them.
         max_norm: to which gradients are clipped.
-        betas, weight_decay: as `adamw_step` takes them.
+        betas, weight_decay: as `adamw_step` takes them; its eps, between them, keeps its default.
     """
 
     steps: int
@@ -92,8 +92,9 @@ def token_bits(logits: Tensor, targets: Tensor) -> Tensor:
 def train_step(
     model: nn.Module, batch: Batch, state: dict[str, Any], lr: float, recipe: Recipe
 ) -> tuple[float, float]:
-    """Learn from one batch: forward, backward, clip, step. The model is in training mode.
+    """Learn from one batch: forward, backward, clip, step.
 
+    The model is switched to training mode first, in whatever mode it comes.
     The loss is the mean of `token_bits` over the targets that count, and its gradient is that of
     this batch alone. Nothing else of the model changes.
 
