@@ -101,6 +101,8 @@ def write(workspace: Path) -> None:
     if missing:
         sys.exit(f"No finished run of {', '.join(missing)} stands in {workspace}.")
     PAGES.mkdir(exist_ok=True)
+    for picture in PICTURES.glob("*.png"):
+        picture.unlink()
     for stage in course.stages:
         (PAGES / f"{stage.id}.md").write_text(page(course, stage, runs), encoding="utf-8")
 
