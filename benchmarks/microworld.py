@@ -1,6 +1,6 @@
 """How far n-gram models and a micro Llama stay above the microworld's floor, by kind of token.
 
-    python benchmarks/microworld.py [--seeds 3] [--tokens 4500000] [--documents 1000]
+    python benchmarks/microworld.py [--seeds 3] [--tokens 1500000] [--documents 1000]
 
 For each seed: a world, a byte-level BPE trained on it, and its documents; n-gram models of the
 tokens (n = 1 to 5, each order smoothed by the next shorter one after Witten and Bell, 1991);
@@ -28,7 +28,7 @@ from llmpath.labkit.microworld import KINDS, Document, World, label_tokens
 VOCABULARY, END = 1024, 0
 NGRAM_DOCUMENTS = 10_000
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS = 64, 192, 2, 4, 2
-BATCH, PEAK, WARMUP, DECAY, BETAS = 64, 1e-2, 0.03, 0.1, (0.9, 0.95)
+BATCH, PEAK, WARMUP, DECAY, BETAS = 32, 4e-3, 0.03, 0.1, (0.9, 0.95)
 INIT = 0.1  # near 1/sqrt(HIDDEN); the usual 0.02, made for wide models, learns far more slowly
 
 Surprise = list[list[float]]  # bits of each token of each document, its end included
@@ -257,7 +257,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=4_500_000, help="0 leaves the model out")
+    parser.add_argument("--tokens", type=int, default=1_500_000, help="0 leaves the model out")
     parser.add_argument("--documents", type=int, default=1000)
     arguments = parser.parse_args()
     found = [measure(s, arguments.tokens, arguments.documents) for s in range(arguments.seeds)]

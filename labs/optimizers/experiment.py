@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from llmpath.labkit import tokenizer
 
-STEPS = {"micro": 400, "mini": 2_000, "gpu": 8_000}
+STEPS = {"micro": 250, "mini": 2_000, "gpu": 8_000}
 BATCH = 256
 TEXT = 300_000  # characters
 SEEN = 3  # tokens that the small model looks back

@@ -128,6 +128,9 @@ def check(request: CheckRequest) -> Generator[Event]:
     yield Planned(len(plan) + len(done))
     yield from done
     jobs = request.jobs or _processors()
+    # Experiments that go on side by side share the processors. Two threads that wait for each
+    # other on one processor take many times as long as one.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _processors() // jobs)))
     with Places(course, jobs) as places:
         bench = Bench(places, request.quick, request.most_mutants, request.slack)
         for event in _run(plan, bench, jobs, cached=request.cache):
