@@ -313,7 +313,7 @@ def test_a_text_goes_on_until_it_has_ended() -> None:
     talked.say("")
     assert talked.request().prompt == "Once upon a time"
     assert talked.shorten()
-    assert talked.request().prompt == "time"
+    assert talked.request().prompt == "a time"
     talked.answered(".", ended=True)
     assert talked.request().prompt == ""
 
