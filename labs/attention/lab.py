@@ -92,9 +92,7 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tenso
         logits = logits.masked_fill(~mask, float("-inf"))
     weights = torch.softmax(logits, dim=-1)
     if mask is not None:
-        blind = ~mask.any(dim=-1, keepdim=True)
-        if blind.any():
-            weights = weights.masked_fill(blind, 0.0)
+        weights = weights.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
     return weights
     ### END SOLUTION
 
