@@ -125,6 +125,7 @@ def batch_of(lab, rows):
 def steps_of(lab, model, rows, recipe, batch_size, seed, most=400):
     """What fine_tune yields, refused if it is no generator of triples."""
     generator = lab.fine_tune(model, rows, recipe, ASSISTANT, END, batch_size, seed)
+    assert hasattr(generator, "__iter__"), f"fine_tune should yield: {describe(generator)}"
     found = []
     for item in iter(generator):
         assert isinstance(item, (tuple, list)), f"fine_tune should yield triples: {describe(item)}"
