@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from llmpath.labkit.checks import Mismatch, close, describe, same, show
+from llmpath.labkit.checks import Mismatch, alike, close, describe, has, same, show
 
 BECAUSE = "the reason"
 
@@ -323,3 +323,29 @@ def test_values_are_shown_on_one_short_line():
     assert describe(None) == "None"
     assert describe({}) == "a dict of 0 items"
     assert describe(2 + 1j) == "(2+1j)"
+
+
+@pytest.mark.parametrize(
+    ("got", "said"),
+    [
+        (None, "attention should return a tensor, and returned None"),
+        ([1.0], "attention should return a tensor, and returned a list"),
+        (torch.zeros(3, 2), r"should return the shape \(2, 3\), and returned \(3, 2\)"),
+        (torch.zeros(2, 3, dtype=torch.int64), "should return torch.float32, and returned"),
+    ],
+)
+def test_has_says_what_came_instead_of_the_tensor(got, said):
+    """What is no tensor, or of another shape or type, is told in a sentence before values are."""
+    with pytest.raises(AssertionError, match=said):
+        has(got, (2, 3), torch.float32, "attention")
+    has(torch.zeros(2, 3), (2, 3), torch.float32, "attention")
+
+
+def test_alike_knows_an_answer_by_type_shape_and_value():
+    """Anything may be asked about, and only what is the answer is alike."""
+    want = torch.tensor([1.0, -torch.inf])
+    assert alike(want + torch.tensor([1e-7, 0.0]), want)
+    assert not alike(want + torch.tensor([1e-3, 0.0]), want)
+    assert not alike(want.double(), want)
+    assert not alike(want[None], want)
+    assert not alike([1.0, -math.inf], want)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import alike, close, has, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
@@ -26,27 +26,6 @@ def random_mask(rng, *shape):
         mask[..., i % queries, i % keys] = True
     mask[..., 0, 1] = False
     return mask
-
-
-def has(got, shape, dtype, what):
-    """Check that a result is a tensor of this shape and dtype, before anything looks inside."""
-    assert isinstance(got, torch.Tensor), (
-        f"{what} should return a tensor, and returned {describe(got)}"
-    )
-    assert got.shape == shape, (
-        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
-    )
-    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
-
-
-def alike(got, want):
-    """Whether a result is, in type and value, some known wrong answer."""
-    return (
-        isinstance(got, torch.Tensor)
-        and got.shape == want.shape
-        and got.dtype == want.dtype
-        and torch.allclose(got, want, atol=1e-6)
-    )
 
 
 def reference(q, k, v, mask=None):

@@ -13,7 +13,7 @@ from transformers.models.llama.modeling_llama import (
     apply_rotary_pos_emb,
 )
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import alike, close, describe, has, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 2e-5)]
@@ -32,27 +32,6 @@ def causal(time, past=0):
     return torch.ones(time, past + time, dtype=torch.bool).tril(diagonal=past)
 
 
-def has(got, shape, dtype, what):
-    """Check that a result is a tensor of this shape and dtype, before anything looks inside."""
-    assert isinstance(got, torch.Tensor), (
-        f"{what} should return a tensor, and returned {describe(got)}"
-    )
-    assert got.shape == shape, (
-        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
-    )
-    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
-
-
-def alike(got, want, atol):
-    """Whether a result is, in type and value, some answer."""
-    return (
-        isinstance(got, torch.Tensor)
-        and got.shape == want.shape
-        and got.dtype == want.dtype
-        and torch.allclose(got, want, atol=atol, rtol=0)
-    )
-
-
 def right(got, want, *, atol, wrong, otherwise, axes=None):
     """Check that a result is close to what is right, or tell which known mistake made it.
 
@@ -65,9 +44,10 @@ def right(got, want, *, atol, wrong, otherwise, axes=None):
         axes: what the axes of `want` are.
     """
     because = otherwise
-    if not alike(got, want, atol):
+    if not alike(got, want, atol=atol, rtol=0):
         because = next(
-            (say for say, answer in wrong.items() if alike(got, answer(), 1e-6)), because
+            (say for say, answer in wrong.items() if alike(got, answer(), atol=1e-6, rtol=0)),
+            because,
         )
     close(got, want, atol=atol, because=because, axes=axes)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaConfig, LlamaForCausalLM
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import alike, close, describe, has, same
 
 LOGITS = "batch, time, vocab_size"
 SIZES = {"vocab_size": 23, "hidden_size": 16, "intermediate_size": 20, "layers": 2}
@@ -23,17 +23,6 @@ def number(rng, low, high):
 
 def words(rng, batch, time):
     return torch.randint(SIZES["vocab_size"], (batch, time), generator=rng)
-
-
-def has(got, shape, dtype, what):
-    """Check that a result is a tensor of this shape and dtype, before anything looks inside."""
-    assert isinstance(got, torch.Tensor), (
-        f"{what} should return a tensor, and returned {describe(got)}"
-    )
-    assert got.shape == shape, (
-        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
-    )
-    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
 
 
 # transformers' Llama
@@ -154,24 +143,14 @@ def mistakes(theirs, ids):
     }
 
 
-def alike(got, want, atol):
-    """Whether a result is, in type and value, some answer."""
-    return (
-        isinstance(got, torch.Tensor)
-        and got.shape == want.shape
-        and got.dtype == want.dtype
-        and torch.allclose(got, want, atol=atol, rtol=0)
-    )
-
-
 def same_logits(got, theirs, ids, atol):
     """Check logits against those of transformers' model, and tell the mistakes that people know."""
     because = "embed, pass every block with mask and rotate, normalise, multiply by the head"
     with torch.no_grad():
         want = theirs(ids, use_cache=False).logits
-        if not alike(got, want, atol):
+        if not alike(got, want, atol=atol, rtol=0):
             for sentence, answer in mistakes(theirs, ids).items():
-                because = sentence if alike(got, answer(), 1e-4) else because
+                because = sentence if alike(got, answer(), atol=1e-4, rtol=0) else because
     close(got, want, atol=atol, because=because, axes=LOGITS)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import alike, close, describe, has, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
@@ -33,27 +33,6 @@ def random_mask(rng, *shape):
 
 def causal(time):
     return torch.ones(time, time, dtype=torch.bool).tril()
-
-
-def has(got, shape, dtype, what):
-    """Check that a result is a tensor of this shape and dtype, before anything looks inside."""
-    assert isinstance(got, torch.Tensor), (
-        f"{what} should return a tensor, and returned {describe(got)}"
-    )
-    assert got.shape == shape, (
-        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
-    )
-    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
-
-
-def alike(got, want):
-    """Whether a result is, in type and value, some known wrong answer."""
-    return (
-        isinstance(got, torch.Tensor)
-        and got.shape == want.shape
-        and got.dtype == want.dtype
-        and torch.allclose(got, want, atol=1e-6)
-    )
 
 
 def random_weights(rng, hidden_size, heads, kv_heads=None, dtype=torch.float64):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import alike, close, has, same
 
 # Angles may be computed in float32, so that even float64 agrees to about 1e-7 times the position.
 CLOSE = 3e-5
@@ -20,27 +20,6 @@ def random(rng, *shape, dtype=torch.float64):
 
 def number(rng, low, high):
     return int(torch.randint(low, high + 1, (), generator=rng))
-
-
-def has(got, shape, dtype, what):
-    """Check that a result is a tensor of this shape and dtype, before anything looks inside."""
-    assert isinstance(got, torch.Tensor), (
-        f"{what} should return a tensor, and returned {describe(got)}"
-    )
-    assert got.shape == shape, (
-        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
-    )
-    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
-
-
-def alike(got, want):
-    """Whether a result is, in type and value, some known wrong answer."""
-    return (
-        isinstance(got, torch.Tensor)
-        and got.shape == want.shape
-        and got.dtype == want.dtype
-        and torch.allclose(got, want, atol=CLOSE)
-    )
 
 
 def turned(x, positions, base=10_000.0):
@@ -81,7 +60,7 @@ def known_turn(got, x, positions, base=10_000.0):
         "nothing is turned": x,
     }
     for sentence, values in wrong.items():
-        if alike(got, values):
+        if alike(got, values, atol=CLOSE):
             return sentence
     return (
         "dimensions i and i + head_size / 2 are a point, turned by position / base^(2i / head_size)"
@@ -105,7 +84,7 @@ def known_waves(got, want):
         ),
     }
     for sentence, table in wrong.items():
-        if alike(got, table):
+        if alike(got, table, atol=CLOSE):
             return sentence
     return "columns 2i and 2i + 1 are sine and cosine of position / 10000^(2i / hidden_size)"
 
@@ -233,7 +212,9 @@ def test_lengths_stay(lab, rng):
     x = random(rng, 2, 6, 8)
     got = lab.rope(x.clone(), torch.arange(1, 7))
     has(got, (2, 6, 8), torch.float64, "rope")
-    assert not alike(got, x), "at positions 1 to 6 something should turn, and nothing did"
+    assert not alike(got, x, atol=CLOSE), (
+        "at positions 1 to 6 something should turn, and nothing did"
+    )
     close(
         got.norm(dim=-1),
         x.norm(dim=-1),
@@ -254,7 +235,7 @@ def test_difference_only(lab, rng):
 
     gap = number(rng, 1, 6)
     near = score(gap, 0)
-    assert not alike(near, score(0, gap)), (
+    assert not alike(near, score(0, gap), atol=CLOSE), (
         "the score of a word and the one after it equals that of a word and the one before it"
     )
     for start in (1, number(rng, 2, 60)):

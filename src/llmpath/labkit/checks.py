@@ -97,6 +97,42 @@ class _Tolerance:
         return Mismatch(summary, expected=expected, got=got, where=where, because=self.because)
 
 
+def has(got: Any, shape: tuple[int, ...], dtype: torch.dtype, what: str) -> None:
+    """Check that a result is a tensor of this shape and dtype, before anything looks inside.
+
+    Args:
+        got: what the learner's code returned.
+        shape: the shape that it should have.
+        dtype: the type that its values should have.
+        what: returned it, for the sentence: "attention".
+
+    Raises:
+        AssertionError: with what came instead.
+    """
+    assert _is_tensor(got), f"{what} should return a tensor, and returned {describe(got)}"
+    assert got.shape == shape, (
+        f"{what} should return the shape {tuple(shape)}, and returned {tuple(got.shape)}"
+    )
+    assert got.dtype == dtype, f"{what} should return {dtype}, and returned {got.dtype}"
+
+
+def alike(got: Any, want: torch.Tensor, *, atol: float = 1e-6, rtol: float = 1e-5) -> bool:
+    """Whether a result is, in type, shape and value, some answer: often a known wrong one.
+
+    Args:
+        got: what the learner's code returned.
+        want: the answer.
+        atol: how far a value may be off, and
+        rtol: how far for each unit of the answer's value.
+    """
+    return (
+        _is_tensor(got)
+        and got.shape == want.shape
+        and got.dtype == want.dtype
+        and bool(sys.modules["torch"].allclose(got, want, atol=atol, rtol=rtol))
+    )
+
+
 def _compare(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
     if got is None and want is not None:
         summary = "None came back: is a return missing?"
