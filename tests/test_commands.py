@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from conftest import SMALL_COURSE, Learner
 
+from llmpath.models import store
+
 
 def traceless(text: str) -> bool:
     """Whether a text is free of tracebacks of ours."""
@@ -136,6 +138,25 @@ def test_lab_run_keeps_a_run(learner: Learner) -> None:
     assert row["reference"] is False
 
 
+def test_lab_run_takes_a_real_model_that_was_pulled(learner: Learner, tmp_path: Path) -> None:
+    """`--model` reaches the experiment and is kept with the run; what is not there is refused."""
+    learner.environment[store.VARIABLE] = str(tmp_path / "models")
+    command = ("lab", "run", "shouting", "--reference", "--model", "smollm2-135m")
+    absent = learner.types(*command)
+    assert absent.returncode == 2
+    assert "llmpath models pull smollm2-135m" in absent.stderr
+    facts = {"title": "", "licence": "", "authors": "", "source": "", "sha256": "", "pulled": ""}
+    manifest = store.Manifest(model="smollm2-135m", files={}, **facts)
+    folder = tmp_path / "models" / "smollm2-135m"
+    folder.mkdir(parents=True)
+    (folder / store.MANIFEST).write_text(manifest.model_dump_json())
+    done = learner.types(*command)
+    assert done.returncode == 0, done.stderr
+    assert "Together with" in done.stdout
+    (row,) = learner.reads("lab", "runs", "shouting")
+    assert row["model"] == "smollm2-135m"
+
+
 def test_lab_run_shows_the_learners_own_traceback_only(learner: Learner) -> None:
     """An exception in learner code is shown from their file on, with no frame of ours."""
     file = learner.solves("adding", "alpha")
@@ -191,6 +212,10 @@ def test_init_never_overwrites(learner: Learner) -> None:
         (["nxt"], "Did you mean 'next'?"),
         (["grade", "adding", "--seed", "-1"], "--seed"),
         (["lab", "run", "adding", "--device", "tpu"], "auto, cpu, cuda, mps"),
+        (["lab", "run", "adding", "--model", "smollm2-135m"], "adding has no use for the model"),
+        (["lab", "run", "shouting", "--model", "gpt-5"], "It takes smollm2-135m."),
+        (["lab", "run", "--all", "--model", "smollm2-135m"], "--model is for one lab"),
+        (["lab", "run", "shouting", "--resume", "--model", "smollm2-135m"], "--model is for a new"),
         (["--course", "nowhere", "list"], "There is no course 'nowhere'"),
         (["--workspace", "nowhere", "list"], "is not an llmpath workspace"),
         (["progress", "import", "nothing"], "There is no file"),

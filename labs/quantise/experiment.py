@@ -34,7 +34,6 @@ from llmpath.labkit.microworld import clozes
 from llmpath.labkit.thread import earlier
 
 ARTEFACT = "sft"  # what is quantised; `needs` in lab.yaml names it too
-REAL = "smollm2-135m"
 HELD_OUT = {"micro": 150, "mini": 400, "gpu": 400}  # documents of the validation split
 BITS = (8, 6, 4, 3, 2)
 FORMATS = (4, 8)  # bits in which codes can be kept without waste; the first that will do is
@@ -91,7 +90,7 @@ def experiment(lab, run) -> None:
     put(lab, model, weights, kept[best.bits])
     off = compare(lab, model, weights, best.bits, exam.rows[0], run.device)
     run.save("quantised", keeper(lab, source, weights, kept[best.bits], best.bits))
-    extra = real(lab, run) if run.scale != "micro" and models.there(REAL) else ""
+    extra = real(lab, run) if run.model else ""
     conclude(run, whole, best, off, extra)
 
 
@@ -221,7 +220,7 @@ def parts(items: list[Any], size: int) -> list[list[Any]]:
 
 def real(lab, run) -> str:
     """The same with a real model, on stories of the world; a clause for the last sentence."""
-    chat = models.chat(REAL)
+    chat = models.chat(run.model)
     world = run.data.world
     text = "\n\n".join(d.text for d in world.documents(12, seed=7)) if world else ""
     text = text or "\n\n".join(run.data.validation.limited(4))
@@ -242,8 +241,8 @@ def real(lab, run) -> str:
         said = chat.answer("What is the capital of France?", max_new_tokens=16)
         rows.append([bits, f"{loss:.3f}", f"{loss - before:+.3f}", said])
     columns = ["bits", "bits per token", "lost", "What is the capital of France?"]
-    run.table(f"{REAL}, its linear layers with a step for each output", columns, rows)
-    return f" SmolLM2-135M loses {lost:.2f} bits per token in 4 bits."
+    run.table(f"{run.model}, its linear layers with a step for each output", columns, rows)
+    return f" {run.model} loses {lost:.2f} bits per token in 4 bits."
 
 
 # What came out

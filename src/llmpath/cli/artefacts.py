@@ -23,6 +23,7 @@ def prepare(
     *,
     reference: bool = False,
     device: str = "auto",
+    model: str | None = None,
     quiet: bool = False,
     folder: Path | None = None,
 ) -> RunRequest:
@@ -34,6 +35,7 @@ def prepare(
 
     if device not in DEVICES:
         raise LlmpathError(f"--device {device} is not known.", f"Say one of {', '.join(DEVICES)}.")
+    _check_model(lab, model)
     file = state.course.lab_folder(lab) / "lab.py"
     if not reference:
         file = state.here.file(state.course, lab)
@@ -44,7 +46,21 @@ def prepare(
     supplier = Supplier(state.course, None if reference else state.here, variant)
     artefacts = follow(supplier.supply(lab.needs), None if quiet else state.console)
     folder = folder or new_folder(state.here.root / "runs", lab.id)
-    return supplier.request(lab, file, folder, artefacts, device=device, reference=reference)
+    return supplier.request(
+        lab, file, folder, artefacts, device=device, reference=reference, model=model
+    )
+
+
+def _check_model(lab: Lab, name: str | None) -> None:
+    """Refuse a real model that the lab has no use for, or that is not on this machine."""
+    from llmpath.models import catalogue, store
+
+    if name is None:
+        return
+    if name not in lab.models:
+        takes = f"It takes {' or '.join(lab.models)}." if lab.models else "Leave out --model."
+        raise LlmpathError(f"{lab.id} has no use for the model {name}.", takes)
+    store.find(catalogue.find(name))
 
 
 def artefacts(state: State) -> dict[str, Artefact | None]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXIT = {"finished": 0, "interrupted": 130}
 # What a resumed run keeps from when it began.
-OF_A_NEW_RUN = ("reference", "device", "scale", "data", "seed", "every")
+OF_A_NEW_RUN = ("reference", "device", "scale", "data", "seed", "model", "every")
 
 
 def run(
@@ -50,6 +50,10 @@ def run(
         str, typer.Option("--data", help="The text: microworld, python, a path, or a hub name.")
     ] = "microworld",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A real model to use as well, where the lab takes one."),
+    ] = None,
     track: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +83,9 @@ def run(
     if resume:
         request = _resumed(state, chosen, name or "", quiet=as_json)
     else:
-        request = prepare(state, chosen, variant, reference=reference, device=device, quiet=as_json)
+        request = prepare(
+            state, chosen, variant, reference=reference, device=device, model=model, quiet=as_json
+        )
     request = request.model_copy(update={"track": track})
     outcome = _run(state, chosen, request, as_json)
     keep(state, chosen, request, quiet=as_json)
@@ -93,6 +99,11 @@ def _check(context: typer.Context, name: str | None, resume: bool) -> None:
             f"{name} is one name too many.",
             f"To go on with that run, type: llmpath lab run {context.params['lab']} {name} "
             "--resume",
+        )
+    if context.params["every"] and context.params["model"]:
+        raise LlmpathError(
+            "--model is for one lab, and --all runs every lab.",
+            "Leave out one of the two.",
         )
     for option in OF_A_NEW_RUN if resume else ():
         source = context.get_parameter_source(option)
@@ -130,6 +141,7 @@ def _resumed(state: State, lab: Lab, name: str, *, quiet: bool) -> RunRequest:
         variant,
         reference=record.reference,
         device=record.device or "auto",
+        model=record.model,
         quiet=quiet,
         folder=record.folder,
     )

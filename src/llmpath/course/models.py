@@ -170,6 +170,7 @@ class Lab(Model):
         needs: artefacts that its experiment reads.
         makes: artefacts that its experiment writes.
         provides: what `llmpath chat` takes from its file.
+        models: real models that its experiment can use, by their names in `llmpath models list`.
         limits: what one grading may use.
         checks: what is graded, in the order in which it is reported.
         misconceptions: known wrong answers, each caught by exactly the checks it names.
@@ -192,6 +193,7 @@ class Lab(Model):
     needs: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     makes: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     provides: Provides = Provides()
+    models: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     limits: Limits = Limits()
     checks: Annotated[tuple[Check, ...], Field(strict=False, min_length=1)]
     misconceptions: Annotated[tuple[Misconception, ...], Field(strict=False)] = ()

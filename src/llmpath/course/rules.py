@@ -299,7 +299,7 @@ def _lab(folder: str, lab: LabSource, value: Lab) -> Iterator[Problem]:
     if value.id != folder:
         message = f"The lab is called `{value.id}`, but its folder `{folder}`."
         yield document.problem(("id",), message, "Give both the same name.")
-    for key in ("uses", "needs", "makes"):
+    for key in ("uses", "needs", "makes", "models"):
         yield from _repeated(document, (key,), getattr(value, key))
     yield from _checks(document, value, lab.tests)
     yield from _misconceptions(document, value, lab.code)

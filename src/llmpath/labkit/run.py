@@ -35,6 +35,8 @@ class Run:
     Attributes:
         scale: how much to do: `micro` is under a minute on two cores.
         seed: already given to the generators of Python, numpy and torch.
+        model: the real model (`--model`) that is to be used beside the learner's own, or None.
+            It has been pulled: see `labkit.models`.
         folder: the run folder; `save`, `figure` and `checkpoint` write there.
     """
 
@@ -47,12 +49,14 @@ class Run:
         scale: Literal["micro", "mini", "gpu"] = "micro",
         seed: int = 0,
         data: str = "microworld",
+        model: str | None = None,
         artefacts: Mapping[str, Path] | None = None,
         makes: Collection[str] = (),
         resume: bool = False,
     ) -> None:
         self.scale = scale
         self.seed = seed
+        self.model = model
         self.folder = folder
         self._send = send
         self._asked = device

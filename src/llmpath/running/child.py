@@ -68,6 +68,7 @@ def _experiment(request: dict[str, Any], channel: Channel) -> None:
         scale=request["scale"],
         seed=request["seed"],
         data=request["data"],
+        model=request["model"],
         artefacts={name: Path(path) for name, path in request["artefacts"].items()},
         makes=request["makes"],
         resume=request["resume"],
@@ -85,6 +86,7 @@ def _started(request: dict[str, Any], run: Run) -> dict[str, Any]:
         "device": str(run.device) if torch or asked else None,
         "scale": request["scale"],
         "seed": request["seed"],
+        "model": request["model"],
         "torch": str(torch.__version__) if torch else None,
     }
 

@@ -33,6 +33,7 @@ class Started(_Event):
 
     Attributes:
         device: where tensors will be, or None for an experiment that has not loaded torch.
+        model: the real model that the experiment uses as well, if one was asked for.
         torch: the version of torch, or None where it is not loaded.
     """
 
@@ -41,6 +42,7 @@ class Started(_Event):
     device: str | None = None
     scale: str
     seed: int
+    model: str | None = None
     torch: str | None = None
 
 

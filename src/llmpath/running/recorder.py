@@ -173,7 +173,7 @@ class Recorder:
 
 
 def _asked(request: RunRequest) -> dict[str, Any]:
-    kept = {"lab", "seed", "device", "scale", "data", "reference", "course_version"}
+    kept = {"lab", "seed", "device", "scale", "data", "model", "reference", "course_version"}
     digests = resume.sources(request)
     return {
         **request.model_dump(mode="json", include=kept),

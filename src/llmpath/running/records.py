@@ -23,6 +23,7 @@ class RunRecord:
         number: its place among its lab's runs, from 1 on, by the time at which they began.
         outcome: how it ended, or `running`. One that ended without a word was killed.
         data: the data that it asked for, by its name.
+        model: the real model that it used as well, if it was asked to.
         code: the SHA-256 of the file that ran, as 64 hexadecimal digits; "" for a run that
             went on with other code than it began with.
         sources: the SHA-256 of every file that could change what the run does.
@@ -37,6 +38,7 @@ class RunRecord:
     device: str | None = None
     scale: str | None = None
     data: str | None = None
+    model: str | None = None
     code: str | None = None
     sources: dict[str, str] | None = None
     reference: bool = False
@@ -113,6 +115,7 @@ _ASKED = {
     "device": str,
     "scale": str,
     "data": str,
+    "model": str,
     "code": str,
     "sources": dict,
     "reference": bool,

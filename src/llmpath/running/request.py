@@ -28,6 +28,7 @@ class RunRequest(BaseModel):
         reference: whether `learner_file` is the reference and not the learner's own.
         thread: the file that stands for each earlier lab, for `earlier`.
         data: the data that `run.data` loads, as `--data` names it.
+        model: the real model that the experiment is to use as well, for `run.model`.
         artefacts: the folder of each artefact that the lab needs, for `run.artefact`.
         makes: the artefacts that the experiment writes, by `run.save`.
         course_version: the version of the course, to be kept with the result.
@@ -49,6 +50,7 @@ class RunRequest(BaseModel):
     reference: bool = False
     thread: dict[str, Path] = {}
     data: str = "microworld"
+    model: str | None = None
     artefacts: dict[str, Path] = {}
     makes: tuple[str, ...] = ()
     course_version: str = ""

@@ -240,7 +240,8 @@ def _began(event: ev.Started | ev.Resumed) -> Text:
             text.append(words, style="warn")
         return text
     torch = f"torch {event.torch}" if event.torch else ""
-    facts = [event.device or "", f"scale {event.scale}", f"seed {event.seed}", torch]
+    asked = [f"scale {event.scale}", f"seed {event.seed}", event.model or ""]
+    facts = [event.device or "", *asked, torch]
     name = Text(one_line(event.lab), style="title")
     return name.append("  " + ", ".join(fact for fact in facts if fact), style="muted")
 

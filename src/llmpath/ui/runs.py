@@ -123,6 +123,7 @@ _FACTS: dict[str, Callable[[RunRecord], str | Text]] = {
     "scale": lambda record: record.scale or "",
     "device": lambda record: record.device or "",
     "data": lambda record: record.data or "",
+    "model": lambda record: record.model or "",
     "code": lambda record: (record.code or "mixed")[:8],
 }
 _ALWAYS = ("started", "outcome", "seconds")

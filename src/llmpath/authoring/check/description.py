@@ -10,13 +10,14 @@ from llmpath.authoring.check.markdown import flaws
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.documents import KeyPath
 from llmpath.course.problems import Problem
+from llmpath.models.catalogue import MODELS
 
 LONGEST_TITLE = 90
 
 
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding]:
     """A finding for each thing that a learner would stumble over in a lab's texts."""
-    for problem in (*_titles(subject), *_hints(subject), *_texts(subject)):
+    for problem in (*_titles(subject), *_hints(subject), *_texts(subject), *_models(subject)):
         yield Finding.of(problem)
 
 
@@ -71,3 +72,11 @@ def _texts(subject: LabSubject) -> Iterator[Problem]:
     for path, text in texts:
         for flaw in flaws(text or ""):
             yield subject.at(path, flaw.message, flaw.mend)
+
+
+def _models(subject: LabSubject) -> Iterator[Problem]:
+    known = [model.id for model in MODELS]
+    for index, name in enumerate(subject.lab.models):
+        if name not in known:
+            message = f"There is no real model `{name}`."
+            yield subject.at(("models", index), message, f"There are {', '.join(known)}.")
