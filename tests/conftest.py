@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,5 +84,46 @@ def learner(tmp_path: Path) -> Learner:
     root = tmp_path / "workspace"
     root.mkdir()
     learner = Learner(root, environment(tmp_path / "cache"))
+    assert learner.types("init").returncode == 0
+    return learner
+
+
+MAKER = '''
+import shutil
+
+
+def experiment(lab, run):
+    """Take the model that a test has made."""
+    run.save("tiny", lambda path: shutil.copytree(FOLDER, path))
+    run.result("Made a model.")
+'''
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that goes on with texts."""
+    import tiny_llama  # imports torch, which most tests do without
+
+    return tiny_llama.write(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that knows how a conversation is written."""
+    import tiny_llama
+
+    return tiny_llama.write(tmp_path_factory.mktemp("models") / "chatty", chats=True)
+
+
+def make_learner(tmp_path: Path, folder: Path) -> Learner:
+    """A learner on a small course whose first lab makes the model in a folder."""
+    course, root = tmp_path / "course", tmp_path / "workspace"
+    shutil.copytree(SMALL_COURSE, course)
+    file = course / "labs" / "adding" / "lab.yaml"
+    file.write_text(file.read_text().replace("limits:", "makes: [tiny]\nlimits:", 1))
+    maker = MAKER.replace("FOLDER", repr(str(folder)))
+    (course / "labs" / "adding" / "experiment.py").write_text(maker)
+    root.mkdir()
+    learner = Learner(root, {**environment(tmp_path / "cache"), "LLMPATH_COURSE": str(course)})
     assert learner.types("init").returncode == 0
     return learner

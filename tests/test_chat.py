@@ -13,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pytest
 import tiny_llama
-from conftest import LLMPATH, SMALL_COURSE, Learner, environment
+from conftest import LLMPATH, Learner, make_learner
 from rich.cells import cell_len
 
 from llmpath.artefacts.recipe import Variant
@@ -29,41 +29,6 @@ from llmpath.ui.chat import Words
 from llmpath.ui.theme import make_console
 
 HEAVY = ("torch", "transformers", "datasets", "numpy")
-MAKER = '''
-import shutil
-
-
-def experiment(lab, run):
-    """Take the model that a test has made."""
-    run.save("tiny", lambda path: shutil.copytree(FOLDER, path))
-    run.result("Made a model.")
-'''
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny model that goes on with texts."""
-    return tiny_llama.write(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="session")
-def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny model that knows how a conversation is written."""
-    return tiny_llama.write(tmp_path_factory.mktemp("models") / "chatty", chats=True)
-
-
-def make_learner(tmp_path: Path, folder: Path) -> Learner:
-    """A learner on a small course whose first lab makes the model in a folder."""
-    course, root = tmp_path / "course", tmp_path / "workspace"
-    shutil.copytree(SMALL_COURSE, course)
-    file = course / "labs" / "adding" / "lab.yaml"
-    file.write_text(file.read_text().replace("limits:", "makes: [tiny]\nlimits:", 1))
-    maker = MAKER.replace("FOLDER", repr(str(folder)))
-    (course / "labs" / "adding" / "experiment.py").write_text(maker)
-    root.mkdir()
-    learner = Learner(root, {**environment(tmp_path / "cache"), "LLMPATH_COURSE": str(course)})
-    assert learner.types("init").returncode == 0
-    return learner
 
 
 def talk(engine: Engine, asked: Generation) -> tuple[str, Answer]:

@@ -49,11 +49,6 @@ print("likeliest", tokenizer.decode(ids[0, prompt["input_ids"].size(1):], skip_s
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_llama.write(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
 def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama.write(tmp_path_factory.mktemp("models") / "chatty", chats=True, seed=1)
 

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_llama
 from conftest import SMALL_COURSE, Learner, environment
 from markdown_it import MarkdownIt
 from test_html_report import read
@@ -33,11 +32,6 @@ def experiment(lab, run):
     run.save("tiny", lambda path: shutil.copytree(FOLDER, path))
     run.result(SAID, floor_gap=0.0412, facts=lab.total([400, 612]))
 '''
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_llama.write(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def begun(tmp_path: Path, tiny: Path) -> Learner:

@@ -19,6 +19,7 @@ from llmpath.cli.export import export
 from llmpath.cli.report import report
 from llmpath.cli.serve import serve
 from llmpath.cli.state import State
+from llmpath.cli.tour import tour
 from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
 from llmpath.errors import LlmpathError
@@ -47,6 +48,7 @@ for command, name in (
     (export, "export"),
     (upgrade, "upgrade"),
     (setup.start, "start"),
+    (tour, "tour"),
     (setup.doctor, "doctor"),
 ):
     app.command(name)(command)

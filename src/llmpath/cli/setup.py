@@ -71,7 +71,8 @@ def start(
     lab = next((each for each in state.course.labs.values()), None)
     if lab is not None:
         _loop(state, lab)
-    state.console.print(view.three_commands(_activation(), _change_to(folder), state.console))
+    tour = any(each.makes for each in state.course.labs.values())
+    state.console.print(view.commands_next(_activation(), _change_to(folder), tour=tour))
 
 
 def doctor(

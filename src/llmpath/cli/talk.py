@@ -61,13 +61,13 @@ def through_pipe(talker: Talker, options: Options, system: str, lines: Iterable[
         conversation = Conversation(engine.ready().chats, options, system)
         for line in lines:
             conversation.say(line.rstrip("\r\n"))
-            last = _answer(engine, conversation, write)
+            last = reply(engine, conversation, write)
             write("\n")
             if not isinstance(last, Ended):
                 raise LlmpathError(last.message)
 
 
-def _answer(engine: Engine, conversation: Conversation, write: Callable[[str], None]) -> Last:
+def reply(engine: Engine, conversation: Conversation, write: Callable[[str], None]) -> Last:
     """Have the model answer what was said last; where that fails, it is as if it was not said.
 
     What the model cannot look at any more, the oldest, is left out.
@@ -85,7 +85,7 @@ def _answer(engine: Engine, conversation: Conversation, write: Callable[[str], N
     if isinstance(answer, Ended):
         conversation.answered(said, ended=answer.reason == "stop")
     elif getattr(answer, "code", "") == TOO_LONG and conversation.shorten():
-        return _answer(engine, conversation, write)
+        return reply(engine, conversation, write)
     else:
         conversation.take_back()
     return answer
@@ -139,7 +139,7 @@ class _Talk:
         """Write the model's answer, after the beginning of a text that it goes on with."""
         words = self._screen.writer(begun)
         try:
-            last = _answer(self._engine, self._conversation, words.add)
+            last = reply(self._engine, self._conversation, words.add)
         except KeyboardInterrupt:
             words.end()
             self._screen.note("(stopped)")

@@ -45,6 +45,7 @@ class StoredCourse(Model):
     labs: tuple[Lab, ...]
     topics: tuple[Topic, ...]
     standards: Standards = Standards()
+    tour: tuple[Line, ...] = ()
 
 
 def fingerprint(root: Path) -> str:
@@ -72,7 +73,16 @@ def recall(root: Path, mark: str) -> Course | None:
         Stage(stage.id, stage.title, stage.about, stage.steps) for stage in stored.stages
     )
     labs = {lab.id: lab for lab in stored.labs}
-    return Course(root, stored.title, stored.version, stages, labs, stored.topics, stored.standards)
+    return Course(
+        root,
+        stored.title,
+        stored.version,
+        stages,
+        labs,
+        stored.topics,
+        stored.standards,
+        stored.tour,
+    )
 
 
 def keep(course: Course, mark: str) -> None:
@@ -89,6 +99,7 @@ def keep(course: Course, mark: str) -> None:
         labs=tuple(course.labs.values()),
         topics=course.topics,
         standards=course.standards,
+        tour=course.tour,
     )
     body = stored.model_dump_json(by_alias=True, exclude_defaults=True).encode()
     with contextlib.suppress(OSError):

@@ -37,6 +37,7 @@ class Course:
         labs: every lab that a step names, by id, in the order of the path.
         topics: the syllabus, in its order; empty where the course has none.
         standards: what the course asks of its steps and labs.
+        tour: what is said to each of its language models on the tour.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Course:
     labs: Mapping[str, Lab]
     topics: tuple[Topic, ...] = ()
     standards: Standards = USUAL
+    tour: tuple[str, ...] = ()
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

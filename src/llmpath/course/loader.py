@@ -67,4 +67,4 @@ def _course(root: Path, sources: Sources) -> Course:
         if step.lab is not None and (lab := sources.labs[step.lab].source.value) is not None
     }
     topics = sources.topics.value.topics if sources.topics and sources.topics.value else ()
-    return Course(root, path.title, path.version, stages, labs, topics, path.standards)
+    return Course(root, path.title, path.version, stages, labs, topics, path.standards, path.tour)

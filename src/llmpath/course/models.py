@@ -301,6 +301,7 @@ class PathFile(Model):
         version: raised with each release, so that `llmpath upgrade` and reports can tell.
         stages: the stages, in order.
         standards: what is asked of every step and lab; what the course does not set is usual.
+        tour: what `llmpath tour` says to each language model that the course makes.
     """
 
     title: Line
@@ -313,6 +314,7 @@ class PathFile(Model):
     ]
     stages: Annotated[tuple[StageEntry, ...], Field(strict=False, min_length=1)]
     standards: Standards = Standards()
+    tour: Annotated[tuple[Line, ...], Field(strict=False, max_length=6)] = ()
 
 
 class Topic(Model):

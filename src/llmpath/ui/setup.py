@@ -73,13 +73,14 @@ def heading(title: str, command: str) -> Group:
     return Group(Text(), Rule(text, align="left", style="muted"), Text())
 
 
-def three_commands(activation: str, change_to: str, console: Console) -> Group:
-    """The commands to type next."""
+def commands_next(activation: str, change_to: str, *, tour: bool) -> Group:
+    """The commands to type next; `tour` offers the tour too."""
     commands = [activation, f"cd {change_to}" if change_to else "", "llmpath next"]
-    if not activation:
-        commands.append("llmpath list")
     lines: list[RenderableType] = [Text(), Text("That was the whole loop. Now it is your turn:")]
     lines += [Text(f"  {command}", style="command") for command in commands if command]
+    if tour:
+        lines.append(Text("Or see first where the path leads, in a few minutes:"))
+        lines.append(Text("  llmpath tour", style="command"))
     return Group(*lines)
 
 
