@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import tiny_llama
+import torch
 import yaml
 from conftest import SMALL_COURSE, Learner, environment
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 MAKER = '''
 import shutil
@@ -162,6 +164,37 @@ def test_the_furthest_along_is_taken_and_talks(learner: Learner) -> None:
     assert text.index("artefact `early`") < text.index("artefact `late`")
     assert "apply_chat_template" in text
     assert "made torch.Size" in strange(learner.root / "second")
+
+
+def test_one_file_for_llama_cpp_holds_the_same_model(learner: Learner, tmp_path: Path) -> None:
+    """`--gguf`: transformers reads weights, tokens and template back from it, and all are equal."""
+    makes(learner, "shouting", "beta")
+    told = learner.types("export", "late", "mine", "--gguf")
+    assert told.returncode == 0, told.stderr
+    folder, alone = learner.root / "mine", tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(folder / "model.gguf", alone)
+    read = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.randint(model.config.vocab_size, (2, 20), generator=torch.manual_seed(0))
+    torch.testing.assert_close(read(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
+    theirs = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+    ours = AutoTokenizer.from_pretrained(folder)
+    for text in ("the wall, and an <|end|>", "It's 1,234!  Naïve 猫\n"):
+        assert theirs.encode(text) == ours.encode(text)
+    turns = [{"role": "user", "content": "the wall"}]
+    told_to = [each.apply_chat_template(turns, tokenize=False) for each in (theirs, ours)]
+    assert told_to[0] == told_to[1]
+
+
+def test_what_is_no_llama_is_not_turned_into_one(learner: Learner) -> None:
+    """A folder whose tokenizer is of another kind is refused with a sentence; nothing is left."""
+    file = learner.root / "artifacts" / "early" / "tokenizer.json"
+    file.write_text('{"added_tokens": [], "model": {"vocab": {"a": 7}}}')
+    told = learner.types("export", "early", "mine", "--gguf")
+    assert told.returncode == 2
+    assert "its token ids have gaps" in flat(told.stderr)
+    assert not (learner.root / "mine").exists()
 
 
 def test_the_references_model_is_not_called_ones_own(newcomer: Learner) -> None:

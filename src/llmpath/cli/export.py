@@ -35,6 +35,9 @@ def export(
     data: Annotated[
         str, typer.Option("--data", help="The text that it learnt from, as in lab run --data.")
     ] = "microworld",
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="Write model.gguf as well, which llama.cpp runs.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files of the same names that stand there.")
     ] = False,
@@ -46,6 +49,7 @@ def export(
     Example: [bold]llmpath export base my-first-model --licence mit[/]
     """
     from llmpath.portfolio import export as writer
+    from llmpath.portfolio import gguf as llama_cpp
     from llmpath.portfolio.licences import FILE
     from llmpath.portfolio.licences import licence as known
     from llmpath.portfolio.model_card import model_card, subject
@@ -59,6 +63,8 @@ def export(
     texts = {writer.CARD: model_card(about, terms).encode()}
     if terms is not None and terms.text:
         texts[FILE] = terms.text
+    if gguf:
+        texts[llama_cpp.NAME] = llama_cpp.converted(about.artefact.path)
     written = writer.export(about.artefact.path, folder, texts, force=force)
     state.console.print(told(about, folder, written, terms), soft_wrap=True)
 

@@ -57,12 +57,11 @@ def _visit(state: State, supplier: Supplier, stop: Stop, run_by: Code, device: s
     from llmpath.ui import tour as view
     from llmpath.ui.making import follow
 
-    fresh = bool(supplier.due(stop.lab.makes))
-    made = follow(supplier.supply(stop.lab.makes), state.console)
+    made = follow(supplier.supply(stop.lab.makes), state.console, sentences=False)
     visits = []
     for name, artefact in made.items():
         came = origin(state.course, None, artefact)
-        state.console.print(view.found(came, state.console, fresh=fresh))
+        state.console.print(view.found(came, state.console))
         answers: tuple[str, ...] = ()
         if name in speakers(state.course) and is_model(artefact):
             answers = _ask(state, artefact, run_by, device)

@@ -16,8 +16,15 @@ from llmpath.ui.theme import UNICODE, symbols
 from llmpath.ui.words import one_line
 
 
-def follow(supply: Supply, console: Console | None) -> dict[str, Artefact]:
+def follow(
+    supply: Supply, console: Console | None, *, sentences: bool = True
+) -> dict[str, Artefact]:
     """Take a supply to its end, showing on the console, if there is one, what is made.
+
+    Args:
+        supply: what is made, as it goes on.
+        console: where it is shown.
+        sentences: whether each run's result is said too.
 
     Returns:
         The artefacts, by name.
@@ -30,7 +37,8 @@ def follow(supply: Supply, console: Console | None) -> dict[str, Artefact]:
             except StopIteration as end:
                 found: dict[str, Artefact] = end.value
                 return found
-            _show(happening, bar, console)
+            if sentences or not isinstance(happening, ev.Result):
+                _show(happening, bar, console)
 
 
 def progress_bar(console: Console) -> Progress:

@@ -21,6 +21,7 @@ from llmpath.ui.words import clean, one_line
 
 CHART_HEIGHT = 14
 WIDEST = 100
+LONGEST = 60  # characters of an answer in the table
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def heading(stop: Stop, number: int, count: int) -> Group:
     return Group(*lines)
 
 
-def found(came: Origin, console: Console, *, fresh: bool) -> Group:
-    """What the run that made it found: its curve, and its sentence unless it was just said."""
+def found(came: Origin, console: Console) -> Group:
+    """What the run that made it found: its curve where there is a terminal, and its sentence."""
     parts: list[RenderableType] = []
     if came.run is None:
         return Group()
@@ -85,17 +86,17 @@ def found(came: Origin, console: Console, *, fresh: bool) -> Group:
         for chart in charts[:1]:
             width = min(console.width, WIDEST)
             parts += [*chart_lines(chart, console, width, CHART_HEIGHT), Text()]
-    if not fresh:
-        parts.append(Text(one_line(came.run.sentence), style="muted"))
-    return Group(*parts)
+    return Group(*parts, Text(one_line(came.run.sentence)))
 
 
-def exchange(line: str, answer: str, *, chats: bool) -> Padding:
+def exchange(line: str, answer: str, *, chats: bool) -> Group:
     """What was said to a model, and what it made of it: an answer, or how the text goes on."""
-    said = Text(line, style="bold")
-    words = one_line(clean(answer))
-    text = said.append(f"\n  {words}" if chats else f" {words}", style="not bold")
-    return Padding(text, (1, 0, 0, 2), expand=False)
+    said, words = Text(line, style="bold"), one_line(clean(answer))
+    if not chats:
+        text = Text.assemble(said, " ", words)
+        return Group(Text(), Padding(text, (0, 0, 0, 2), expand=False))
+    answered = Padding(Text(words), (0, 0, 0, 4), expand=False)
+    return Group(Text(), Padding(said, (0, 0, 0, 2), expand=False), answered)
 
 
 def ending(visits: Sequence[Visit], rest: Sequence[Step], lines: Sequence[str]) -> Group:
@@ -128,7 +129,8 @@ def _table(visits: Sequence[Visit], line: str) -> Table:
         parameters = f"{visit.parameters:,}" if visit.parameters else ""
         size = f"{visit.size / 1000:,.0f} kB"
         row = [visit.name, parameters, size, _time(visit.seconds)]
-        answer = one_line(clean(visit.answers[0])) if visit.answers else ""
+        answer = Text(one_line(clean(visit.answers[0])) if visit.answers else "")
+        answer.truncate(LONGEST, overflow="ellipsis")
         table.add_row(*row, *([answer] if line else []))
     return table
 
