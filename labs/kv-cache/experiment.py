@@ -1,0 +1,1 @@
+def experiment(lab, run): run.result("x")
