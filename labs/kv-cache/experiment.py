@@ -39,6 +39,7 @@ LARGE = (128256, 4096, 14336, 32, 32, 8)  # Llama 3 8B
 WEIGHTS = 16.06e9  # bytes of Llama 3 8B's 8.03 billion parameters in bfloat16
 CARD = 80e9  # bytes of a large GPU's memory
 TURNS = 4
+STORY = "Tell me about somebody."
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def experiment(lab, run) -> None:
     run.progress(3, 5, "logits are compared")
     times = measure(lab, model, ids.expand(size.batch, -1), size.timed)
     run.figure("time-in-seconds", draw_times(times, size.batch))
-    beside_transformers(lab, run, model, source, ids[:, :16])
+    beside_transformers(lab, run, model, source)
     run.progress(4, 5, "time is measured")
     read = talk(lab, run, model, source, questions(run), "Your model")
     run.progress(5, 5, "a chat is read")
@@ -197,43 +198,46 @@ def median(job: Callable, times: int) -> float:
 
 
 @torch.no_grad()
-def beside_transformers(lab, run, model: nn.Module, source, ids: Tensor, count: int = 60) -> None:
-    """The same greedy text from transformers with its caches, and from the learner's."""
-    from transformers import DynamicCache, GenerationConfig, StaticCache
+def beside_transformers(lab, run, model: nn.Module, source: Path) -> None:
+    """The same greedy answer from transformers with its caches, and from the learner's."""
+    from transformers import GenerationConfig
     from transformers.models.llama.modeling_llama import LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     theirs = LlamaForCausalLM.from_pretrained(source, local_files_only=True).to(run.device).eval()
-    settings = GenerationConfig(max_new_tokens=count, do_sample=False, pad_token_id=0)
-    room = ids.size(1) + count
+    encoder = AutoTokenizer.from_pretrained(source, local_files_only=True)
+    ids, end = (
+        as_ids(encoder, [{"role": "user", "content": STORY}], run.device),
+        encoder.eos_token_id,
+    )
 
-    def mine() -> list[int]:
+    def yours() -> Tensor:
         cache = new_cache(lab.Cache, model)
-        return [int(token) for token in lab.stream(model, ids, count, cache, temperature=0)]
+        said = list(lab.stream(model, ids, 60, cache, temperature=0, end=end))
+        return torch.cat([ids, *(token[:, None] for token in said)], dim=1)
 
-    ways: dict[str, Callable[[], list[int]]] = {"yours": mine}
-    for name, options in {
-        "transformers, use_cache=False": lambda: {"use_cache": False},
-        "transformers, DynamicCache": lambda: {"past_key_values": DynamicCache()},
-        "transformers, StaticCache": lambda: {
-            "past_key_values": StaticCache(config=theirs.config, max_cache_len=room)
-        },
-    }.items():
+    def transformers_with(**options) -> Callable[[], Tensor]:
+        settings = GenerationConfig(
+            max_new_tokens=60, do_sample=False, eos_token_id=end, pad_token_id=end, **options
+        )
+        return lambda: theirs.generate(ids, settings, attention_mask=torch.ones_like(ids))
 
-        def write(options=options) -> list[int]:
-            mask = torch.ones_like(ids)
-            got = theirs.generate(ids, settings, attention_mask=mask, **options())
-            return got[0, ids.size(1) :].tolist()
-
-        ways[name] = write
-    rows, first = [], None
+    ways = {
+        "yours": yours,
+        "transformers, DynamicCache": transformers_with(cache_implementation="dynamic"),
+        "transformers, StaticCache": transformers_with(cache_implementation="static"),
+        "transformers, no cache": transformers_with(use_cache=False),
+    }
+    rows, mine = [], yours()[0].tolist()
     for name, write in ways.items():
         began = time.perf_counter()
-        tokens = write()
+        tokens = write()[0].tolist()
         taken = time.perf_counter() - began
-        first = tokens if first is None else first
-        shared = sum(a == b for a, b in zip(first, tokens, strict=False))
-        rows.append([name, f"{shared} of {len(first)}", round(taken, 3)])
-    run.table("The same text, greedily", ["cache", "tokens as yours", "seconds"], rows)
+        new = len(tokens) - ids.size(1)
+        rows.append([name, new, "yes" if tokens == mine else "no", round(taken, 3)])
+    run.text(STORY, encoder.decode(mine[ids.size(1) :], skip_special_tokens=True).strip())
+    run.table(f'"{STORY}", greedily', ["cache", "tokens", "the same as yours", "seconds"], rows)
 
 
 # A chat
@@ -248,6 +252,14 @@ def some_text(run, source, length: int) -> Tensor:
             break
     ids = ids * (1 + length // max(1, len(ids)))  # of a short corpus, the same again
     return torch.tensor([ids[:length]], device=run.device)
+
+
+def as_ids(encoder, messages: Sequence[dict[str, str]], device: torch.device) -> Tensor:
+    """A conversation that the model is to go on with, as token ids, (1, time)."""
+    made = encoder.apply_chat_template(
+        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    return made["input_ids"].to(device)
 
 
 def questions(run) -> list[str]:
@@ -267,9 +279,7 @@ def talk(lab, run, model: nn.Module, source: Path, asked: Sequence[str], name: s
     cache, before, messages, rows, read, whole = new_cache(lab.Cache, model), None, [], [], 0, 0
     for turn, question in enumerate(asked, 1):
         messages.append({"role": "user", "content": question})
-        ids = encoder.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )["input_ids"].to(run.device)
+        ids = as_ids(encoder, messages, run.device)
         held = 0 if before is None else lab.shared_prefix(before[:, : cache[0].length], ids)
         began, end = time.perf_counter(), encoder.eos_token_id
         said = list(lab.stream(model, ids, 40, cache, before, temperature=0, end=end))
@@ -312,8 +322,8 @@ def real(lab, run) -> str:
     read = talk(lab, run, model, source, asked, run.model)
     return (
         f" {run.model} in your code differs by {off:.0e} at most, and after 512 tokens has its "
-        f"next one {rows[-1][3] / rows[-1][2]:.0f} times as soon; its chat read {read.read:,} tokens, "
-        f"in place of {read.whole:,}."
+        f"next one {rows[-1][3] / rows[-1][2]:.0f} times as soon; its chat read {read.read:,} "
+        f"tokens, in place of {read.whole:,}."
     )
 
 
@@ -343,6 +353,7 @@ def draw_work(work: dict[int, dict[str, int]], copies: dict[str, list[float]]) -
         right.loglog(tokens, written, color=LOOKS[way], label=way)
     right.loglog(tokens, tokens, ":", color=GREY, label="each token once")
     right.set(xlabel="tokens in the text", ylabel="tokens' worth of keys and values written")
+    right.set_ylim(0.8)
     plain(right, "What is written into memory until then")
     return figure
 
@@ -368,7 +379,6 @@ def draw_memory(lab) -> Figure:
     left.minorticks_off()
     plain(left, "The cache of one text, in Llama 3 8B's shape")
     right.set(xlabel="key heads", ylabel="texts")
-    right.set_yscale("log")
     right.set_title("Texts of 8,192 tokens beside the weights in 80 GB", loc="left", fontsize=10)
     right.spines[["top", "right"]].set_visible(False)
     return figure
