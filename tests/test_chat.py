@@ -20,6 +20,7 @@ from llmpath.artefacts.recipe import Variant
 from llmpath.artefacts.references import build_folder
 from llmpath.course.loader import load
 from llmpath.course.locate import locate
+from llmpath.course.models import Lab
 from llmpath.serving.answers import Answer, Broken, Ended, Refused, Text
 from llmpath.serving.conversation import Conversation
 from llmpath.serving.engine import Engine, ModelFailedError
@@ -27,6 +28,7 @@ from llmpath.serving.request import Generation, Message, Options
 from llmpath.serving.source import Code, Part, Source, code
 from llmpath.ui.chat import Words
 from llmpath.ui.theme import make_console
+from llmpath.workspace import create, find
 
 HEAVY = ("torch", "transformers", "datasets", "numpy")
 
@@ -200,6 +202,36 @@ def test_the_labs_of_the_course_run_the_model(tiny: Path) -> None:
         assert isinstance(last, Ended)
         asked = Generation(prompt="an will", temperature=1.2, top_p=0.9, max_tokens=12, seed=5)
         assert talk(engine, asked)[0] == talk(engine, asked)[0]
+
+
+def test_the_memory_of_a_later_lab_takes_over_once_it_passes(tmp_path: Path, tiny: Path) -> None:
+    """The reference's last memory, then the learner's first, then their last, which really runs."""
+    course = load(locate())
+    first, *_, last = (lab for lab in course.labs.values() if lab.provides.memory)
+    create(tmp_path / "workspace", course)
+    workspace = find(tmp_path / "workspace")
+
+    def passes(lab: Lab, *, with_: str = "") -> None:
+        text = (course.lab_folder(lab) / "lab.py").read_text() + with_
+        workspace.record_grade(
+            course, lab, status="passed", points=1, max_points=1, failed=[], content=text.encode()
+        )
+
+    def taken() -> tuple[str, bool]:
+        part = code(course, workspace).parts["memory"]
+        return part.lab, part.own
+
+    assert taken() == (last.id, False)
+    passes(first)
+    assert taken() == (first.id, True)
+    passes(last, with_="\n\nCache.extend = lambda self, k, v: 1 / self.length\n")
+    assert taken() == (last.id, True)
+    with Engine(Source("tiny", tiny, code(course, workspace))) as engine:
+        _, broken = talk(engine, Generation(prompt="an will"))
+    assert isinstance(broken, Broken)
+    assert broken.failure is not None
+    assert (broken.failure.kind, broken.failure.type) == ("learner", "ZeroDivisionError")
+    assert Path(broken.failure.frames[-1].file).name == last.file
 
 
 def test_a_conversation_is_written_with_the_models_own_template(tiny: Path, chatty: Path) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import torch
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, has, same
 
 F64 = torch.float64
 KEYS = "batch, kv_heads, length, head_size"
@@ -257,10 +257,9 @@ def test_bytes_match_transformers(lab, rng):
     for shape, dtype in itertools.product(shapes, (torch.float32, torch.bfloat16, F64)):
         config = config_of(*shape)
         batch, length, theirs = number(rng, 1, 4), number(rng, 5, 20), DynamicCache()
-        for layer in range(config.layers):
-            pair = (torch.zeros(batch, config.kv_heads, length, shape[3], dtype=dtype),) * 2
-            theirs.update(*pair, layer)
-        want = sum(x.nbytes for layer in theirs.layers for x in (layer.keys, layer.values))
+        pair = (torch.zeros(batch, config.kv_heads, length, shape[3], dtype=dtype),) * 2
+        kept = [theirs.update(*pair, layer) for layer in range(config.layers)]
+        want = sum(part.nbytes for layer in kept for part in layer)
         because = (
             f"transformers' DynamicCache of {config.layers} layers, with {config.kv_heads} key "
             f"heads for {config.heads} heads of {shape[3]}, holding {batch} texts of {length} "
@@ -378,8 +377,7 @@ def tokens_of(got, batch):
     """All that a stream yields, (batch, new)."""
     found = []
     for item in generator_of(got):
-        fine = isinstance(item, torch.Tensor) and tuple(item.shape) == (batch,)
-        assert fine, f"stream should yield a tensor of ({batch},), and yields {describe(item)}"
+        has(item, (batch,), torch.int64, "the next step of stream")
         found.append(item)
         assert len(found) <= LONGEST, "the stream has no end"
     return torch.stack(found, dim=1) if found else torch.empty(batch, 0, dtype=torch.int64)

@@ -94,7 +94,7 @@ def experiment(lab, run) -> None:
     run.progress(4, 5, "time is measured")
     read = talk(lab, run, model, source, questions(run), "Your model")
     run.progress(5, 5, "a chat is read")
-    extra = real(lab, run) if getattr(run, "model", None) else ""
+    extra = real(lab, run) if run.model else ""
     conclude(run, work, copies, off, times, read, extra)
 
 

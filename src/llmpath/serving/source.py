@@ -77,13 +77,17 @@ class Source:
 def code(course: Course, workspace: Workspace | None) -> Code:
     """What the labs of a course provide: the learner's own where it passes, else the reference.
 
-    Where two labs provide the same, the later one counts: it is there to be the better one.
+    Where two labs provide the same, the later one counts, since it is there to be the better one.
+    But whatever is the learner's own comes before the reference: a lab further on takes over once
+    it passes.
     """
     parts: dict[str, Part] = {}
     needed: dict[str, Lab] = {}
     for lab in course.labs.values():
+        own = source(course, lab, workspace).own
         for role, attribute in lab.provides.model_dump(exclude_none=True).items():
-            parts[role] = Part(lab.id, attribute, source(course, lab, workspace).own)
+            if own or role not in parts or not parts[role].own:
+                parts[role] = Part(lab.id, attribute, own)
     for part in parts.values():
         lab = course.lab(part.lab)
         needed |= {each.id: each for each in (*course.used_by(lab), lab)}
