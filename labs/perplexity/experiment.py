@@ -1,0 +1,6 @@
+"""x"""
+
+
+def experiment(lab, run) -> None:
+    """x."""
+    run.result("x")
