@@ -4,7 +4,7 @@ Everything here is a way of adding up bits: by the token, by the byte, over batc
 length, and over a text that is longer than what the model can read at once. Nothing is learned,
 and nothing is written by the model.
 
-Sources: "Perplexity, a measure of the difficulty of speech recognition tasks", Jelinek, Mercer,
+Sources: "Perplexity: a measure of the difficulty of speech recognition tasks", Jelinek, Mercer,
 Bahl and Baker, 1977; the windows are those with which lm-evaluation-harness rolls over a text.
 """
 
