@@ -189,12 +189,15 @@ def test_only_filling(lab, rng):
 
 def test_many_batches(lab):
     for dtype in (torch.bfloat16, torch.float16):
-        one = torch.zeros(4, 4, 2, dtype=dtype), torch.ones(4, 4, dtype=torch.long)
-        because = (
-            f"400 batches of 16 tokens, each of them one of two; the logits are {dtype}, and a sum "
-            "in that stops to grow"
+        long, short = (
+            (torch.zeros(1, time, 2, dtype=dtype), torch.ones(1, time, dtype=torch.long))
+            for time in (5000, 1)
         )
-        close(lab.corpus_perplexity([one] * 400), 2.0, atol=0.01, because=because)
+        because = (
+            "a batch of 5,000 tokens and 150 of one token, each of them one of two; the logits are "
+            f"{dtype}, and a sum in that stops growing"
+        )
+        close(lab.corpus_perplexity([long] + [short] * 150), 2.0, atol=0.01, because=because)
 
 
 # Windows
@@ -240,7 +243,9 @@ def test_each_token_once(lab):
 
 def test_as_far_back(lab):
     for count, length, stride in CASES:
-        for begin, first, end in laid(lab, count, length, stride):
+        found = laid(lab, count, length, stride)
+        assert found, f"{called(count, length, stride)} gives no windows"
+        for begin, first, end in found:
             reads = end - 1 - begin
             assert reads <= length, (
                 f"{called(count, length, stride)}: the window ({begin}, {first}, {end}) reads "
