@@ -1,9 +1,10 @@
-"""Draw the README's picture of the terminal: real commands, real output, as SVG.
+"""Draw the README's pictures of the terminal: real commands, real output, as SVG.
 
-    python benchmarks/picture.py [docs/pictures/terminal.svg]
+    python benchmarks/picture.py [FOLDER]
 
-A workspace is made in a temporary folder, a wrong answer is graded, then the right one. What
-the commands print, colours included, goes through rich's SVG export.
+A workspace is made in a temporary folder, in which a wrong answer is graded; then the tour is
+taken, of which the end is shown. What the commands print, colours included, goes through rich's
+SVG export. The pictures are written to docs/pictures unless another folder is named.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from llmpath.course.models import Step
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 84
 LAB = "attention"
+END = "What you have seen"  # the heading of the tour's last part
 
 
 def typed(arguments: list[str], folder: Path, stdin: str = "") -> Text:
@@ -51,26 +53,41 @@ def typed(arguments: list[str], folder: Path, stdin: str = "") -> Text:
 
 
 def main() -> None:
-    """Draw the picture."""
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/pictures/terminal.svg"
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    course = load(ROOT)
+    """Draw the pictures."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/pictures"
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        typed(["init"], folder)
-        for step in course.steps:
-            if step.lab == LAB:
-                break
-            catch_up(course, step, folder)
-        wrong = course.lab(LAB).misconceptions[0]
-        write(course, LAB, folder, lambda text: text.replace(wrong.replace, wrong.with_))
-        console.print(typed(["list"], folder), end="")
-        console.print(typed(["grade", LAB, "--seed", "7"], folder), end="")
+        draw(folder / "terminal.svg", graded(load(ROOT), Path(name)))
+        draw(folder / "tour.svg", toured(Path(name)))
+
+
+def graded(course: Course, folder: Path) -> Text:
+    """The path and the grading of a known mistake, as someone sees them who has come that far."""
+    typed(["init"], folder)
+    for step in course.steps:
+        if step.lab == LAB:
+            break
+        catch_up(course, step, folder)
+    wrong = course.lab(LAB).misconceptions[0]
+    write(course, LAB, folder, lambda text: text.replace(wrong.replace, wrong.with_))
+    return typed(["list"], folder) + typed(["grade", LAB, "--seed", "7"], folder)
+
+
+def toured(folder: Path) -> Text:
+    """The tour, of which only the end is kept: all models beside one another."""
+    first, *lines = typed(["tour"], folder).split("\n")
+    start = next(number for number, line in enumerate(lines) if END in line.plain)
+    return Text("\n").join([first, Text("…", style="dim"), *lines[start:]])
+
+
+def draw(target: Path, text: Text) -> None:
+    """Write a text as a terminal shows it."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(text, end="")
     svg = console.export_svg(title="llmpath")
     # Without the fonts that rich would fetch from the net, and with names that stay the same.
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "monospace")
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(re.sub(r"terminal-\d+", "terminal-llmpath", svg), encoding="utf-8")
     print(f"wrote {target}")
 

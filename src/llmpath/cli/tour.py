@@ -70,13 +70,13 @@ def _visit(state: State, supplier: Supplier, stop: Stop, run_by: Code, device: s
 
 
 def _described(artefact: Artefact, came: Origin, answers: tuple[str, ...]) -> Visit:
-    from llmpath.portfolio.weights import size, weights
+    from llmpath.portfolio.weights import weights
     from llmpath.ui.tour import Visit
 
     seconds = came.run.seconds if came.run is not None else None
     found = weights(artefact.path)
     parameters = None if found is None else found.parameters
-    return Visit(artefact.name, parameters, size(artefact.path), seconds, answers)
+    return Visit(artefact.name, parameters, seconds, answers)
 
 
 def _ask(state: State, artefact: Artefact, run_by: Code, device: str) -> tuple[str, ...]:

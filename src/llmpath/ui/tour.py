@@ -30,14 +30,12 @@ class Visit:
 
     Attributes:
         parameters: of a model; None for anything else.
-        size: the bytes of all its files.
         seconds: that it took to make; None where it is not known.
         answers: what the model made of each line that was said to it; empty for anything else.
     """
 
     name: str
     parameters: int | None
-    size: int
     seconds: float | None
     answers: tuple[str, ...]
 
@@ -119,16 +117,14 @@ def ending(visits: Sequence[Visit], rest: Sequence[Step], lines: Sequence[str]) 
 
 def _table(visits: Sequence[Visit], line: str) -> Table:
     table = Table(box=box.SIMPLE, header_style="muted")
-    table.add_column("made", no_wrap=True)
+    table.add_column("", no_wrap=True)
     table.add_column("numbers", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("in", justify="right", no_wrap=True)
+    table.add_column("made in", justify="right", no_wrap=True)
     if line:
         table.add_column(f"“{line}”")
     for visit in visits:
         parameters = f"{visit.parameters:,}" if visit.parameters else ""
-        size = f"{visit.size / 1000:,.0f} kB"
-        row = [visit.name, parameters, size, _time(visit.seconds)]
+        row = [visit.name, parameters, _time(visit.seconds)]
         answer = Text(one_line(clean(visit.answers[0])) if visit.answers else "")
         answer.truncate(LONGEST, overflow="ellipsis")
         table.add_row(*row, *([answer] if line else []))
