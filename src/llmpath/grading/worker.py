@@ -16,6 +16,7 @@ import linecache
 import marshal
 import os
 import sys
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -116,12 +117,16 @@ class Worker:
         self._numbers: dict[int, int] = {}  # by the identity of the object
         self._uses: Counter[int] = Counter()  # how many handles of the judge's have the number
         self._next = 0
+        # Learner code may have threads that call a check's functions. On the pipe they take turns;
+        # whoever waits for a frame there is the only one who does.
+        self._turn = threading.RLock()
 
     def serve(self) -> None:
         """Answer requests until the judge closes the pipe."""
         while True:
             try:
-                request, blob = self._stream.receive()
+                with self._turn:
+                    request, blob = self._stream.receive()
             except Closed:
                 return
             self._answer(request, blob)
@@ -149,11 +154,13 @@ class Worker:
             reply["value"] = encoder.encode(value)
             if changed:
                 reply["changed"] = encoder.encode(changed)
-            self._stream.send(reply, encoder.blob())
+            with self._turn:
+                self._stream.send(reply, encoder.blob())
         except Closed:
             return
         except BaseException as error:  # learner code may raise anything, SystemExit included
-            self._stream.send({"seq": request["seq"], "error": self._explain(error)})
+            with self._turn:
+                self._stream.send({"seq": request["seq"], "error": self._explain(error)})
 
     # What the judge may ask for
 
@@ -286,15 +293,16 @@ class Worker:
             "args": encoder.encode(list(args)),
             "kwargs": encoder.encode(kwargs),
         }
-        self._stream.send(message, encoder.blob())
-        while True:
-            reply, blob = self._stream.receive()
-            if "op" in reply:  # the check's function uses the proxy in turn
-                self._answer(reply, blob)
-                continue
-            if "error" in reply:
-                raise CallbackError(reply["error"])
-            return Decoder(blob, self._refer).decode(reply["value"])
+        with self._turn:
+            self._stream.send(message, encoder.blob())
+            while True:
+                reply, blob = self._stream.receive()
+                if "op" in reply:  # the check's function uses the proxy in turn
+                    self._answer(reply, blob)
+                    continue
+                if "error" in reply:
+                    raise CallbackError(reply["error"])
+                return Decoder(blob, self._refer).decode(reply["value"])
 
     def _explain(self, error: BaseException) -> dict[str, Any]:
         return explain(error, self._file.parent)

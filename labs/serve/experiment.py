@@ -1,0 +1,6 @@
+"""x."""
+
+
+def experiment(lab, run):
+    """X."""
+    run.result("x")
