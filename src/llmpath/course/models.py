@@ -90,11 +90,13 @@ class Provides(Model):
             cache, it returns logits. Its `config.layers` says how many blocks it has.
         memory: a class; a list with one of it for each block is a model's cache.
         sampling: a function that draws a token from logits.
+        streaming: a generator that makes text of tokens as they are drawn.
     """
 
     model: Name | None = None
     memory: Name | None = None
     sampling: Name | None = None
+    streaming: Name | None = None
 
 
 class Check(Model):

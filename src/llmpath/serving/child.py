@@ -10,7 +10,6 @@ import json
 import queue
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from llmpath.errors import LlmpathError
@@ -46,12 +45,6 @@ def main() -> int:
     return 0
 
 
-@dataclass
-class _Active:
-    writing: Writing
-    tokens: int = 0
-
-
 class Turns:
     """Lets all that is being written take turns, one token each.
 
@@ -73,7 +66,7 @@ class Turns:
         self._channel = channel
         self._explainer = explainer
         self._lines = lines
-        self._active: dict[int, _Active] = {}
+        self._active: dict[int, Writing] = {}
 
     def go_round(self) -> None:
         """Write until the process ends."""
@@ -94,7 +87,7 @@ class Turns:
 
     def _begin(self, number: int, asked: Generation) -> None:
         try:
-            self._active[number] = _Active(self._voice.write(asked))
+            self._active[number] = self._voice.write(asked)
         except RefusedError as error:
             fields = {"number": number, "code": error.code, "message": str(error)}
             self._channel.send("refused", fields)
@@ -102,27 +95,25 @@ class Turns:
             self._broken(number, error)
 
     def _turn(self, number: int) -> None:
-        active = self._active[number]
         try:
-            piece = next(active.writing.pieces)
+            piece = next(self._active[number].pieces)
         except Exception as error:  # learner code may raise anything
             del self._active[number]
             self._broken(number, error)
             return
-        active.tokens += 1
         self._channel.send("text", {"number": number, "text": piece.text})
         if piece.reason is not None:
             self._end(number, piece.reason)
 
     def _end(self, number: int, reason: str) -> None:
-        active = self._active.pop(number)
+        writing = self._active.pop(number)
         self._channel.send(
             "ended",
             {
                 "number": number,
                 "reason": reason,
-                "prompt_tokens": active.writing.prompt_tokens,
-                "completion_tokens": active.tokens,
+                "prompt_tokens": writing.prompt_tokens,
+                "completion_tokens": writing.tokens,
             },
         )
 

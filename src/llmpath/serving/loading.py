@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from llmpath.errors import LlmpathError
 from llmpath.labkit import thread
 from llmpath.labkit.device import choose
 from llmpath.serving import runner
 from llmpath.serving.answers import Ready
 from llmpath.serving.request import Generation
-from llmpath.serving.streaming import Piece, stream
+from llmpath.serving.streaming import Piece, Write, pieces
 from llmpath.serving.tokenizer import Tokenizer, read
-
-if TYPE_CHECKING:
-    pass
 
 CONTEXT = 2048  # of a model that does not say, as in transformers' Llama
 
@@ -35,17 +33,19 @@ class RefusedError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
+@dataclass
 class Writing:
     """Something that is being written.
 
     Attributes:
-        pieces: draws a token each time that one is asked for.
         prompt_tokens: how many tokens it goes on from.
+        tokens: how many were drawn.
+        pieces: draws a token when one is asked for.
     """
 
-    pieces: Iterator[Piece]
     prompt_tokens: int
+    tokens: int = 0
+    pieces: Iterator[Piece] = field(default_factory=lambda: iter(()))
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ class Voice:
     Attributes:
         begin: begins a text.
         sample: draws a token.
+        stream: makes text of tokens.
         ready: what is said of it.
     """
 
     tokenizer: Tokenizer
     begin: Callable[[], runner.Logits]
     sample: runner.Sample
+    stream: Write
     ready: Ready
 
     def write(self, asked: Generation) -> Writing:
@@ -81,17 +83,29 @@ class Voice:
             )
         generator = torch.Generator()
         generator.manual_seed(secrets.randbits(63) if asked.seed is None else asked.seed)
-        logits = self.begin()
+        most = room if asked.max_tokens is None else min(room, asked.max_tokens)
+        logits, writing = self.begin(), Writing(len(ids))
 
         @torch.inference_mode()
         def draw(new: Sequence[int]) -> int:
+            if writing.tokens == most:
+                raise LlmpathError(
+                    f"More than {most} tokens were asked for.", "No more are allowed."
+                )
+            writing.tokens += 1
             return self.sample(logits(new), asked.temperature, asked.top_p, generator)
 
-        most = room if asked.max_tokens is None else min(room, asked.max_tokens)
-        pieces = stream(
-            draw, self.tokenizer.text, ids, end=self.tokenizer.end, max_tokens=most, stop=asked.stop
+        writing.pieces = pieces(
+            self.stream(
+                draw,
+                self.tokenizer.text,
+                ids,
+                end=self.tokenizer.end,
+                max_tokens=most,
+                stop=asked.stop,
+            )
         )
-        return Writing(pieces, len(ids))
+        return writing
 
     def _ids(self, asked: Generation) -> list[int]:
         """The tokens to go on with."""
@@ -121,12 +135,12 @@ def load(request: dict[str, Any]) -> Voice:
     tokenizer, config = Tokenizer(folder), read(folder / "config.json")
     running = runner.of_labs(parts, folder, device) or runner.of_transformers(folder, device)
     tokenizer.prepare()
-    sampling = parts.get("sampling")
-    roles = ("sampling",) if sampling else ()
+    roles = tuple(role for role in ("sampling", "streaming") if role in parts)
     return Voice(
         tokenizer,
         running.begin,
-        runner.sampler(sampling),
+        runner.sampler(parts.get("sampling")),
+        runner.writer(parts.get("streaming")),
         Ready(
             chats=tokenizer.chats,
             context=int(config.get("max_position_embeddings") or CONTEXT),

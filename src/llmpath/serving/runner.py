@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llmpath.errors import LlmpathError
 from llmpath.labkit.thread import earlier
+from llmpath.serving import streaming
 
 if TYPE_CHECKING:
     import torch
@@ -118,6 +119,11 @@ def sampler(part: Mapping[str, Any] | None) -> Sample:
         return int(drawn[0])
 
     return draw
+
+
+def writer(part: Mapping[str, Any] | None) -> streaming.Write:
+    """How text is made of tokens: by a lab's function, or plainly where there is none."""
+    return streaming.plain if part is None else cast("streaming.Write", _part(part))
 
 
 def _transformers_sampler() -> Sample:

@@ -1,7 +1,8 @@
 """Which model talks, and whose code runs it.
 
-A lab says in its `provides` that its file has a model, its memory or the drawing of tokens. Where a
-course has none of these, or its model cannot read a folder, transformers takes their place.
+A lab says in its `provides` that its file has a model, its memory, the drawing of tokens or the
+making of text from them. Where a course has none of the first three, or its model cannot read a
+folder, transformers takes their place; for the last, `streaming` has a plain way.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Code:
     """The code that a model is run with.
 
     Attributes:
-        parts: what is provided, by role: `model`, `memory`, `sampling`.
+        parts: what is provided, by role: `model`, `memory`, `sampling`, `streaming`.
         files: the file that stands for each lab that is needed.
         own: the files that are the learner's.
     """

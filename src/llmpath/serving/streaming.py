@@ -1,16 +1,17 @@
-"""From tokens to a stream of text: the heart of whatever streams what a model writes.
+"""From tokens to a stream of text: what lies between a model and whoever reads along.
 
-`stream` asks for token after token and gives out text as it becomes certain: never half a
-character, never the beginning of a stop text that may turn out to be one. It knows neither models
-nor networks: `draw` is a function from the tokens that are new to the model to the next token, and
-`decode` one from tokens to text.
+A lab that provides `streaming` has a function like `plain`, which then takes its place. Such a
+function knows neither models nor networks, and whatever it does, `pieces` keeps it in bounds:
+text or an error come out, and an end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from llmpath.errors import LlmpathError
 from llmpath.serving.answers import Reason
 
 Draw = Callable[[Sequence[int]], int]
@@ -23,13 +24,42 @@ BEFORE = 6
 
 @dataclass(frozen=True)
 class Piece:
-    """What one token adds: text, which may be "", and, with the last, why it was the last."""
+    """Text that is certain, which may be "", and, with the last, why it was the last."""
 
     text: str
     reason: Reason | None = None
 
 
-def stream(
+class Write(Protocol):
+    """Lets a model write, and gives out what it writes as it comes."""
+
+    def __call__(
+        self,
+        draw: Draw,
+        decode: Decode,
+        prompt: Sequence[int],
+        *,
+        end: Collection[int],
+        max_tokens: int,
+        stop: Sequence[str] = (),
+    ) -> Iterable[tuple[str, Reason | None]]:
+        """Pairs of a text and None, of which the last has the reason why it is the last.
+
+        No text holds a part of a character, or of a stop text. No token is drawn before a pair is
+        asked for, so that several can take turns; closing the iterator ends the writing.
+
+        Args:
+            draw: from the tokens that the model has not seen yet to the next one.
+            decode: from tokens to text, in which special tokens are left out.
+            prompt: the tokens to go on with, at least one.
+            end: tokens that end the text; they are no part of it.
+            max_tokens: how many to draw at most, 1 or more.
+            stop: texts that end the text; nor are they part of it.
+        """
+        ...
+
+
+def plain(
     draw: Draw,
     decode: Decode,
     prompt: Sequence[int],
@@ -37,114 +67,58 @@ def stream(
     end: Collection[int],
     max_tokens: int,
     stop: Sequence[str] = (),
-) -> Iterator[Piece]:
-    """Let a model write, and give out what it writes as it comes.
+) -> Iterator[tuple[str, Reason | None]]:
+    """The shortest way to do what `Write` says, for courses that do not provide another.
 
-    One token is drawn for each piece that is asked for, so that whoever has several of these can
-    let them take turns. Closing the iterator ends the writing.
-
-    Args:
-        draw: from the tokens that the model has not seen yet to the next one.
-        decode: from tokens to text, in which special tokens are left out.
-        prompt: the tokens to go on with, at least one.
-        end: tokens that end the text; they are no part of it.
-        max_tokens: how many to draw at most, 1 or more.
-        stop: texts that end the text; nor are they part of it.
-
-    Yields:
-        A piece for each token drawn; the last one has a reason.
+    It decodes the whole answer for each token.
     """
-    text, gate = Detokeniser(decode, prompt[-BEFORE:]), StopGate(stop)
-    unseen = prompt
-    for count in range(1, max_tokens + 1):
+    ids, unseen = list(prompt[-BEFORE:]), prompt
+    start, given = len(decode(ids)), 0
+    for left in range(max_tokens - 1, -1, -1):
         token = draw(unseen)
         unseen = [token]
+        reason: Reason | None = None if left else "length"
         if token in end:
-            said, _ = gate.add(text.rest())
-            yield Piece(said + gate.rest(), "stop")
+            reason = "stop"
+        else:
+            ids.append(token)
+        text = decode(ids)[start:]
+        held = (text if reason else text.rstrip(UNKNOWN))[given:]
+        if found := [
+            (held.find(each) + len(each), held.find(each)) for each in stop if each in held
+        ]:
+            yield held[: min(found)[1]], "stop"
             return
-        said, stopped = gate.add(text.add(token))
-        if not stopped and count == max_tokens:
-            last, stopped = gate.add(text.rest())
-            said += last if stopped else last + gate.rest()
-            yield Piece(said, "stop" if stopped else "length")
-            return
-        yield Piece(said, "stop" if stopped else None)
-        if stopped:
+        said = held if reason else held[: len(held) - _begun(held, stop)]
+        yield said, reason
+        given += len(said)
+        if reason:
             return
 
 
-class Detokeniser:
-    """Makes text of tokens one by one; the pieces joined are what all tokens decode to.
+def _begun(text: str, stop: Sequence[str]) -> int:
+    """How many characters at the end are the beginning of a stop text, at the most."""
+    sizes = (size for each in stop for size in range(1, len(each)) if text.endswith(each[:size]))
+    return max(sizes, default=0)
 
-    A token may hold a part of a character's UTF-8 bytes. What is incomplete at the end decodes to
-    `UNKNOWN`, which is held back until the next tokens tell what it was. The tokens that were
-    given out last are decoded along with the new ones and their text is cut off again (as vLLM and
-    text-generation-inference do), so that the cost of a token does not grow with the text.
 
-    Args:
-        decode: from tokens to text.
-        before: the last tokens of the prompt, whose text is not given out.
+def pieces(written: Iterable[Any]) -> Iterator[Piece]:
+    """What a `Write` gives out, up to its reason.
+
+    Raises:
+        LlmpathError: if it gives out anything else, or ends without a reason.
     """
-
-    def __init__(self, decode: Decode, before: Sequence[int] = ()) -> None:
-        self._decode = decode
-        self._window = list(before)
-        self._known = len(self._window)  # tokens of the window that were given out whole
-        self._given = len(decode(self._window))  # characters of the window that were given out
-
-    def add(self, token: int) -> str:
-        """The text that is certain with one more token."""
-        self._window.append(token)
-        text = self._decode(self._window)
-        certain = len(text.rstrip(UNKNOWN))
-        said = text[self._given : certain]
-        self._given = max(self._given, certain)
-        if certain == len(text):
-            self._window = self._window[self._known :]
-            self._known = len(self._window)
-            self._given = len(self._decode(self._window))
-        return said
-
-    def rest(self) -> str:
-        """What was held back, when no more tokens come."""
-        text = self._decode(self._window)
-        said = text[self._given :]
-        self._given = len(text)
-        return said
-
-
-class StopGate:
-    """Lets text through up to the first stop text, and holds back what may be the beginning of one.
-
-    Args:
-        stop: the stop texts, none of them empty.
-    """
-
-    def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = tuple(stop)
-        self._held = ""
-
-    def add(self, text: str) -> tuple[str, bool]:
-        """The text that may pass now, and whether a stop text came: then all else is dropped."""
-        self._held += text
-        found = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
-        if found:
-            said, self._held = self._held[: min(found)], ""
-            return said, True
-        cut = len(self._held) - self._begun()
-        said, self._held = self._held[:cut], self._held[cut:]
-        return said, False
-
-    def rest(self) -> str:
-        """What was held back, when no more text comes."""
-        said, self._held = self._held, ""
-        return said
-
-    def _begun(self) -> int:
-        """How many characters at the end are the beginning of a stop text, at the most."""
-        longest = max(map(len, self._stop), default=1) - 1
-        for size in range(min(longest, len(self._held)), 0, -1):
-            if any(stop.startswith(self._held[-size:]) for stop in self._stop):
-                return size
-        return 0
+    for item in written:
+        match item:
+            case (str(text), None | "stop" | "length" as reason):
+                yield Piece(text, reason)
+                if reason is not None:
+                    return
+            case _:
+                raise LlmpathError(
+                    f"The code that streams gave out {item!r:.80}.",
+                    "It should give out pairs of a text and None, `stop` or `length`.",
+                )
+    raise LlmpathError(
+        "The code that streams ended without a reason.", "The last pair has `stop` or `length`."
+    )

@@ -166,7 +166,7 @@ def runs_on(source: Source, ready: Ready) -> str:
     named = [f"{'your' if part.own else 'the reference’s'} {lab}" for lab, part in parts.items()]
     if "model" not in ready.roles:
         named.append(LIBRARY)
-    if "sampling" not in ready.roles and named != [LIBRARY]:
+    elif "sampling" not in ready.roles:
         named.append(f"{LIBRARY}, which draws the tokens")
     return " and ".join(named)
 
