@@ -50,15 +50,20 @@ def certain(ids, decode, before=()):
     return [*found, text[given:]] if text[given:] else found
 
 
-def listed(got, what):
-    """All that a generator yields, refused if it is none, or yields other than text."""
+def generator(got, what):
+    """What came back, refused if it is no generator."""
     name = getattr(got, "type_name", None)
     assert name == "builtins.generator", (
         f"{what} should be a generator (a function with yield), and returned "
         f"{describe(got) if name is None else name}"
     )
+    return got
+
+
+def listed(got, what):
+    """All that a generator yields, refused if it is none, or yields other than text."""
     found = []
-    for item in got:
+    for item in generator(got, what):
         assert isinstance(item, str), f"{what} should yield text, not {describe(item)}"
         found.append(item)
         assert len(found) <= LONGEST, f"{what} yields without end"
@@ -236,17 +241,24 @@ def test_complete_first(lab):
 # write: both of them at work
 
 
+def spoken(pair):
+    """The text of a pair that `write` yields, refused if it is none."""
+    assert isinstance(pair, (tuple, list)), f"write should yield pairs, not {describe(pair)}"
+    assert isinstance(pair[0], str), f"a piece should be text, not {describe(pair[0])}"
+    return pair[0]
+
+
 def test_asks_no_further(lab):
     draw, asked = drawing(list(b"one two three"))
     writing = lab.write(draw, utf8, [97, 98], end=[0], max_tokens=50, stop=["two"])
     got = list(writing)
-    same("".join(text for text, _ in got), "one ", because="the text before the stop text “two”")
+    same("".join(map(spoken, got)), "one ", because="the text before the stop text “two”")
     same(got[-1][1], "stop", because="a stop text ended it")
     because = "7 tokens make “one two”; after a stop text the model is not asked again"
     same(len(asked), 7, because=because)
     draw, asked = drawing(list(b"one\0two"))
     got = list(lab.write(draw, utf8, [97, 98], end=[0], max_tokens=3, stop=["x"]))
-    same("".join(text for text, _ in got), "one", because="three tokens were allowed")
+    same("".join(map(spoken, got)), "one", because="three tokens were allowed")
     same((len(asked), got[-1][1]), (3, "length"), because="no fourth is drawn, to see what it is")
 
 
@@ -255,7 +267,7 @@ def test_one_token_at_a_time(lab):
     writing = lab.write(draw, utf8, [97], end=[0], max_tokens=5, stop=["lo!"])
     same(asked, [], because="nobody has asked for a piece yet")
     for count, want in enumerate(["h", "e", "", "l"], 1):
-        text, _ = writing.send(None)
+        text = spoken(writing.send(None))
         because = f"{count} pieces were asked for, so {count} tokens should have been drawn"
         same(len(asked), count, because=because)
         same(text, want, because=f"piece {count} of “hello”, with the stop text “lo!”")
@@ -272,9 +284,9 @@ def test_two_at_once(lab):
     for _ in range(max(map(len, texts))):
         for which in (0, 1):
             if len(said[which].encode()) < len(texts[which]) - 3:
-                said[which] += writing[which].send(None)[0]
+                said[which] += spoken(writing[which].send(None))
     for which in (0, 1):
-        said[which] += "".join(text for text, _ in writing[which])
+        said[which] += "".join(map(spoken, writing[which]))
         because = "two texts written in turns, each with its own half characters and stop texts"
         same(said[which], utf8(texts[which]), because=because)
 
@@ -306,13 +318,23 @@ def chunks(got):
     data = parsed("".join(got))
     assert data, "there is no event"
     assert data[-1] == "[DONE]", f"the last event should be [DONE], not {data[-1]!r}"
-    found = []
-    for text in data[:-1]:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            raise AssertionError(f"the data of an event are no JSON: {text!r}") from None
+    return list(map(loaded, data[:-1]))
+
+
+def loaded(text):
+    """The object in an event."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise AssertionError(f"the data of an event are no JSON: {text!r}") from None
+    assert isinstance(found, dict), f"the data of an event should be an object, not {text}"
     return found
+
+
+def delta_of(text):
+    """The delta in an event; the whole object where there is none."""
+    choices = loaded(text).get("choices")
+    return choices[0].get("delta") if isinstance(choices, list) and choices else loaded(text)
 
 
 def chunk(delta, reason=None):
@@ -340,7 +362,7 @@ def test_events_by_hand(lab):
 def test_only_text_has_an_event(lab):
     written = [("", None), ("a", None), ("", None), ("b", "length")]
     got = chunks(listed(lab.events(written, **HEAD), "events"))
-    deltas = [found["choices"][0]["delta"] for found in got]
+    deltas = [delta_of(json.dumps(found)) for found in got]
     want = [ROLE, {"content": "a"}, {"content": "b"}, {}]
     same(deltas, want, because="pieces of no text are no events; text and reason are one each")
 
@@ -350,8 +372,12 @@ def test_any_text_survives(lab, seed):
     hard = ['say "no"', "\n\ndata: [DONE]\n\n", "\\", "é€😀", "\r", babble(draw, 9), "{}", "'"]
     written = [*((text, None) for text in hard), ("", "stop")]
     got = chunks(listed(lab.events(written, **HEAD), "events"))
-    said = [found["choices"][0]["delta"].get("content") for found in got][1:-1]
-    same(said, hard, because="an event is one line, whatever quotes and newlines are in the text")
+    said = [delta_of(json.dumps(found)) for found in got][1:-1]
+    same(
+        said,
+        [{"content": text} for text in hard],
+        because="an event is one line, whatever quotes and newlines are in the text",
+    )
 
 
 def test_events_come_at_once(lab):
@@ -361,11 +387,13 @@ def test_events_come_at_once(lab):
         steps.append(len(steps))
         return ("x", None) if len(steps) < 4 else ("", "stop") if len(steps) == 4 else None
 
-    got = lab.events(lab.ticking(step), **HEAD)
+    got = generator(lab.events(lab.ticking(step), **HEAD), "events")
     for count, delta in enumerate([ROLE, *3 * [{"content": "x"}], {}]):
-        found = parsed(got.send(None))
+        event = got.send(None)
+        assert isinstance(event, str), f"events should yield text, not {describe(event)}"
+        found = parsed(event)
         same(len(found), 1, because="each time that an event is asked for, one comes")
-        same(json.loads(found[0])["choices"][0]["delta"], delta, because=f"event {count + 1}")
+        same(delta_of(found[0]), delta, because=f"event {count + 1}")
         because = f"before event {count + 1}, the model has been asked for {count} pieces"
         same(len(steps), count, because=because)
 
@@ -381,8 +409,10 @@ def test_errors_end_the_stream(lab):
 
     got = parsed("".join(listed(lab.events(lab.ticking(step), **HEAD), "events")))
     same(len(got), 4, because="the role, two pieces, and the error; nothing comes after an error")
-    last = json.loads(got[-1]) if got[-1] != "[DONE]" else {}
-    assert "error" in last, f"the last event should hold an error, not {got[-1]}"
+    last = loaded(got[-1]) if got[-1] != "[DONE]" else {}
+    assert isinstance(last.get("error"), dict), (
+        f"the last event should hold an error, not {got[-1]}"
+    )
     same(sorted(last["error"]), ["message", "type"], because="the keys of the error")
     same(last["error"]["type"], "server_error", because="the type of the error")
     said = last["error"]["message"]
@@ -395,9 +425,11 @@ def test_errors_end_the_stream(lab):
 
 
 def test_events_can_be_closed(lab):
-    got = lab.events(lab.ticking(lambda: ("x", None)), **HEAD)
-    for _ in range(3):
-        got.send(None)
+    got = generator(lab.events(lab.ticking(lambda: ("x", None)), **HEAD), "events")
+    for delta in (ROLE, {"content": "x"}, {"content": "x"}):
+        event = got.send(None)
+        assert isinstance(event, str), f"events should yield text, not {describe(event)}"
+        same([delta_of(text) for text in parsed(event)], [delta], because="an event of a stream")
     got.close()  # raises if something is yielded while the generator is being closed
     assert got.gi_frame is None, "the generator still runs after it was closed"
 
