@@ -234,6 +234,40 @@ def test_the_memory_of_a_later_lab_takes_over_once_it_passes(tmp_path: Path, tin
     assert Path(broken.failure.frames[-1].file).name == last.file
 
 
+def test_the_learners_streaming_cannot_harm_the_server(tmp_path: Path, tiny: Path) -> None:
+    """Code that makes text of tokens and goes wrong breaks its own request, with a sentence."""
+    file = tmp_path / "streaming.py"
+    file.write_text(
+        "def write(draw, decode, prompt, *, end, max_tokens, stop=()):\n"
+        "    text = decode(prompt)\n"
+        "    if text.endswith('a'):\n"
+        "        yield decode([draw(prompt)])\n"
+        "    if text.endswith('b'):\n"
+        "        raise KeyError('lost')\n"
+        "    if text.endswith('c'):\n"
+        "        while True:\n"
+        "            draw(prompt)\n"
+        "    yield 'mine', None\n"
+        "    if not text.endswith('d'):\n"
+        "        yield '', 'stop'\n"
+    )
+    part = Part("streaming", "write", own=True)
+    own = Code({"streaming": part}, {"streaming": file}, (file,))
+    with Engine(Source("tiny", tiny, own)) as engine:
+        for letter, message in [
+            ("a", "gave out"),
+            ("b", "KeyError"),
+            ("c", "More than 3 tokens"),
+            ("d", "ended without a reason"),
+        ]:
+            _, last = talk(engine, Generation(prompt=f"th{letter}", max_tokens=3))
+            assert isinstance(last, Broken)
+            assert message in last.message
+        said, last = talk(engine, Generation(prompt="the", max_tokens=3))
+        assert (said, last.event) == ("mine", "ended")
+        assert engine.ready().roles == ("streaming",)
+
+
 def test_a_conversation_is_written_with_the_models_own_template(tiny: Path, chatty: Path) -> None:
     """Turns go through the chat template; a model without one says so, as does a full one."""
     turns = (Message(role="user", content="the"),)
