@@ -342,9 +342,9 @@ def draw(lab, found: Mapping[str, Report], floor_known: bool) -> Figure:
         for place, (name, (value, low, high)) in enumerate(zip(found, values, strict=True)):
             axes.bar(place, value, color=COLOURS[name], width=0.7)
             if high > low:
-                axes.errorbar(place, value, yerr=[[max(0.0, value - low)], [max(0.0, high - value)]], color="black",
-                              capsize=3, linewidth=1)  # fmt: skip
-            digits = 0 if value >= 10 else 2
+                error = [[max(0.0, value - low)], [max(0.0, high - value)]]
+                axes.errorbar(place, value, yerr=error, color="black", capsize=3, linewidth=1)
+            digits = 0 if value >= 5 else 2
             axes.annotate(f"{value:.{digits}f}", (place, max(high, 0)), (0, 3), ha="center",
                           textcoords="offset points", fontsize=9)  # fmt: skip
         axes.set_title(title, loc="left", fontsize=10)
