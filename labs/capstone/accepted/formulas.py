@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-
 from llmpath.labkit.thread import earlier
 
 Config, GPT = earlier("gpt").Config, earlier("gpt").GPT
@@ -30,9 +28,7 @@ class About:
 
 
 def shapes(config):
-    with torch.device("meta"):
-        model = GPT(config)
-    return {name: tuple(p.shape) for name, p in model.named_parameters()}
+    return {name: tuple(weight.shape) for name, weight in GPT(config).named_parameters()}
 
 
 def stored_bytes(config, bits):
