@@ -93,6 +93,14 @@ CHECKS = """
         same(sorted(by_method.params), sorted(mine), because="a method has its module's parameters")
         assert by_method.params["layers.0.proj.weight"] is None
 
+    def test_frozen_parameters_have_no_gradient(lab, rng):
+        module, weights = net(lab, rng)
+        module.layers[0].requires_grad_(False)
+        x = torch.randn(2, 5, 4, generator=rng, dtype=torch.float64)
+        found = lab.vjp(module, x, cotangent=torch.ones_like(x))
+        frozen = {name for name, gradient in found.params.items() if gradient is None}
+        same(sorted(frozen), ["layers.0.proj.bias", "layers.0.proj.weight"], because="one layer")
+
     def test_parts_are_reached(lab, rng):
         module, weights = net(lab, rng, torch.float32)
         same(len(module.layers), 3, because="three layers")
@@ -117,7 +125,7 @@ CHECKS = """
 """
 
 NAMES = ["weights_go_there_and_come_back", "gradients_of_all_parameters", "parts_are_reached"]
-NAMES += ["what_is_no_longer_used_is_let_go"]
+NAMES += ["frozen_parameters_have_no_gradient", "what_is_no_longer_used_is_let_go"]
 LAB = {
     "id": "modules",
     "title": "Modules",

@@ -42,7 +42,8 @@ class Gradients:
     Attributes:
         output: what the function returned.
         args: the gradient for each positional argument; None for those without one.
-        params: the gradient for each parameter of a module, by name.
+        params: the gradient for each parameter of a module, by name; None for those that are
+            frozen, or that the output does not depend on.
     """
 
     output: Any

@@ -218,8 +218,9 @@ class Worker:
         # Of a method, its module's parameters.
         module = function if hasattr(function, "named_parameters") else _owner(function)
         named = dict(module.named_parameters()) if hasattr(module, "named_parameters") else {}
+        learning = {name: value for name, value in named.items() if value.requires_grad}
         output = function(*args, **kwargs)
-        wanted = [a for a in inputs if a is not None] + list(named.values())
+        wanted = [a for a in inputs if a is not None] + list(learning.values())
         gradients: list[Any] = [None] * len(wanted)
         if isinstance(output, torch.Tensor) and output.requires_grad:
             # A scalar: autograd.grad with a cotangent of its own imports sympy first (0.5 s).
@@ -229,7 +230,7 @@ class Worker:
         return {
             "output": output,
             "args": by_argument,
-            "params": dict(zip(named, gradients, strict=True)),
+            "params": dict.fromkeys(named) | dict(zip(learning, gradients, strict=True)),
         }
 
     # How values cross

@@ -1,0 +1,3 @@
+"""x."""
+def experiment(lab, run) -> None:
+    """X."""
