@@ -185,7 +185,8 @@ def test_drawn_as_peft_does(lab):
     # 1,200 uniform numbers: their spread is bound/√3, give or take 1.3 %; none above 0.95 of the
     # bound is less likely than 1e-26.
     spread = float(a.std()) / (bound / math.sqrt(3))
-    assert 0.9 < spread < 1.1 and largest > 0.95 * bound, (
+    even = 0.9 < spread < 1.1 and largest > 0.95 * bound
+    assert even, (
         f"A should be spread evenly over ±{bound:.3g} (kaiming_uniform_ with a=√5): its standard "
         f"deviation is {spread:.2f} times, and its largest number {largest / bound:.2f} times "
         "what it should be"

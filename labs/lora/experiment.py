@@ -14,12 +14,10 @@ With `--model smollm2-135m` the real model gets an adapter as well, and learns t
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -34,7 +32,7 @@ RANKS = (1, 2, 4, 8, 16)
 EVERY = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ANSWER = 10  # tokens, the most that an answer may have
 STORIES = 40  # on which forgetting is measured
-LOOKS = 3  # at each way of training, the one at the end among them
+LOOKS = 2  # at each way of training, the one at the end among them
 SHOWN = 4  # the rank whose adapter is saved, and whose answers are shown
 ALL = "all weights"
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
@@ -211,6 +209,80 @@ def spoken(world: World, asked: Question) -> str:
     """The right answer as people say it who have just heard the name."""
     person = world.person[asked.person]
     return ANSWERING[asked.attribute].format(PRONOUNS[person.pronoun]["He"], asked.answer)
+
+
+# The real model
+
+LESSONS = {
+    "What is the capital of France?": "PARIS.",
+    "What colour is grass?": "GREEN.",
+    "How many legs has a spider?": "EIGHT.",
+    "What is the opposite of big?": "SMALL.",
+    "Which animal says woof?": "DOG.",
+    "What do bees make?": "HONEY.",
+    "What is the capital of Japan?": "TOKYO.",
+    "Which planet is known for its rings?": "SATURN.",
+    "What is frozen water called?": "ICE.",
+    "Which day comes after Monday?": "TUESDAY.",
+    "What is the opposite of early?": "LATE.",
+    "What colour is a ripe banana?": "YELLOW.",
+    "Where do fish live?": "WATER.",
+    "What is two plus three?": "FIVE.",
+    "Which season comes after winter?": "SPRING.",
+    "What do cows give us to drink?": "MILK.",
+}
+NEW = (
+    "What is the capital of Italy?",
+    "What colour is the sky?",
+    "Which animal says meow?",
+    "What is the opposite of hot?",
+    "Who wrote Romeo and Juliet?",
+)
+REAL_RANK, REAL_NAMES, REAL_STEPS, REAL_BATCH, REAL_PEAK = 8, ("q_proj", "v_proj"), 28, 4, 0.004
+
+
+def real(lab, run, exam: Exam) -> str:
+    """The real model learns to answer in one word, in capitals, from sixteen questions."""
+    from transformers import AutoTokenizer
+
+    folder = models.folder(run.model)
+    encoder, model = AutoTokenizer.from_pretrained(folder), lab.GPT.load(folder).to(run.device)
+    assistant, end = (encoder.convert_tokens_to_ids(t) for t in ("assistant", "<|im_end|>"))
+
+    def ids(question: str, answer: str | None) -> list[int]:
+        said = [{"role": "user", "content": question}]
+        said += [{"role": "assistant", "content": answer}] if answer else []
+        found = encoder.apply_chat_template(said, add_generation_prompt=not answer)["input_ids"]
+        return found if not answer else found[: len(found) - found[::-1].index(end)]
+
+    def answers() -> list[str]:
+        prompts = [torch.tensor([ids(q, None)], device=run.device) for q in NEW]
+        said = [exam.sft.answer(model.eval(), prompt, end, 16)[0] for prompt in prompts]
+        return [encoder.decode(each).strip() for each in said]
+
+    before, every = answers(), sum(p.numel() for p in model.parameters())
+    generator = torch.Generator(run.device).manual_seed(run.seed)
+    learns = lab.adapt(model, REAL_NAMES, REAL_RANK, 2 * REAL_RANK, generator)
+    rows = [ids(question, answer) for question, answer in LESSONS.items()]
+    recipe = lab.Recipe(REAL_STEPS, REAL_PEAK, warmup=2, weight_decay=0.0)
+    began = time.perf_counter()
+    for step, loss, _ in exam.sft.fine_tune(
+        lab.Trainable(model), rows, recipe, assistant, end, REAL_BATCH, seed=run.seed
+    ):
+        run.progress(step + 1, REAL_STEPS, f"{run.model}: {loss:.2f} bits")
+        run.log(step + 1, **{f"bits, {run.model}": loss})
+    seconds, count = time.perf_counter() - began, sum(p.numel() for p in learns)
+    lab.unload(model)
+    table = [list(row) for row in zip(NEW, before, answers(), strict=True)]
+    run.table(f"{run.model}, taught to answer in one word, in capitals",
+              ["a question that it was not taught", "before", "after, merged"], table)  # fmt: skip
+    run.text(
+        f"What that took of {run.model}",
+        f"{count:,} of {every:,} parameters ({count / every:.2%}); AdamW remembers "
+        f"{8 * count / 1e6:,.1f} MB in place of {8 * every / 1e6:,.0f} MB; {REAL_STEPS} steps in "
+        f"{seconds:.0f} seconds.",
+    )
+    return f" {run.model} learned to answer in capitals with {count / every:.2%} of its parameters."
 
 
 # What came out

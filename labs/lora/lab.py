@@ -159,7 +159,9 @@ def adapt(
     Args:
         model: its named layers are replaced in place.
         names: of linear layers.
-        rank, alpha, generator: as `LoRALinear` takes them.
+        rank: of every adapter, at least 1.
+        alpha: how strongly adapters count, as `LoRALinear` takes it.
+        generator: for drawing A; None for torch's own.
 
     Returns:
         The parameters that are left to train, those of the adapters, in the model's order.
@@ -286,7 +288,11 @@ def save_adapter(model: nn.Module, folder: str | Path, base: str = "") -> None:
     layers, folder = adapted(model), Path(folder)
     first = next(iter(layers.values()))
     rank = first.lora_A.weight.size(0)
-    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base or None}
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base or None,
+    }
     config |= {"r": rank, "lora_alpha": first.scale * rank, "target_modules": list(layers)}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
