@@ -359,13 +359,19 @@ def draw(arms: list[Arm]) -> Figure:
         marker = {"marker": "s" if whole else "o", "markersize": 9}
         axes.plot(lost[-1], told[-1], color=colour, alpha=alpha, **marker)
         axes.annotate(
-            f"{arm.name}\n{arm.parameters:,}", (lost[-1], told[-1]), (9, -3),
-            textcoords="offset points", fontsize=9, color=colour, va="top",
-        )  # fmt: skip
+            f"{arm.name}\n{arm.parameters:,}",
+            (lost[-1], told[-1]),
+            (0, 9) if whole else (9, -3),  # the others' labels stand below to the right
+            textcoords="offset points",
+            fontsize=9,
+            color=colour,
+            va="bottom" if whole else "top",
+            ha="center" if whole else "left",
+        )
     axes.plot(0, 100 * arms[0].looks[0].told, "k*", markersize=11)
     axes.annotate("the base", (0, 100 * arms[0].looks[0].told), (8, 6), textcoords="offset points")
     axes.set(xlabel="bits per token lost on stories", ylabel="per cent of questions answered right",
-             ylim=(-4, 104))  # fmt: skip
+             ylim=(-4, 110))  # fmt: skip
     axes.set_xlim(right=1.18 * max(look.bits - start for arm in arms for look in arm.looks))
     axes.set_title("What is learned against what is forgotten; below each name, the numbers "
                    "trained", loc="left", fontsize=11)  # fmt: skip
