@@ -393,7 +393,9 @@ def test_adapts_the_named(lab, rng):
          [*paths(1, ("v_proj", "up_proj")), "model.layers.1.self_attn.v_proj"]),
     ]:  # fmt: skip
         model, _ = model_of(lab, rng)
-        returned = list(lab.adapt(model, list(names), 3, 6.0))
+        returned = lab.adapt(model, list(names), 3, 6.0)
+        listed = isinstance(returned, (list, tuple))
+        assert listed, f"adapt should return a list of parameters: {describe(returned)}"
         found = {n.rsplit(".", 2)[0] for n in dict(model.state_dict()) if ".lora_" in n}
         because = f"adapt(model, {list(names)}): the paths of the layers that got an adapter"
         same(sorted(found), sorted(want), because=because)
@@ -412,6 +414,8 @@ def test_same_model_at_first(lab, rng):
     ids = ids_of(rng)
     before = model(ids)
     lab.adapt(model, list(QV), 2, 4.0)
+    inside = any(".lora_A." in name for name in dict(model.state_dict()))
+    assert inside, "after adapt there is no lora_A in the model"
     because = "a model that was just adapted should give the logits that it gave before"
     close(model(ids), before, atol=0, because=because)
 

@@ -232,13 +232,13 @@ LESSONS = {
     "What do cows give us to drink?": "MILK.",
 }
 NEW = (
-    "What is the capital of Italy?",
+    "What is the capital of Germany?",
     "What colour is the sky?",
     "Which animal says meow?",
     "What is the opposite of hot?",
     "Who wrote Romeo and Juliet?",
 )
-REAL_RANK, REAL_NAMES, REAL_STEPS, REAL_BATCH, REAL_PEAK = 8, ("q_proj", "v_proj"), 28, 4, 0.004
+REAL_RANK, REAL_NAMES, REAL_STEPS, REAL_BATCH, REAL_PEAK = 8, ("q_proj", "v_proj"), 24, 4, 0.0008
 
 
 def real(lab, run, exam: Exam) -> str:
@@ -247,7 +247,8 @@ def real(lab, run, exam: Exam) -> str:
 
     folder = models.folder(run.model)
     encoder, model = AutoTokenizer.from_pretrained(folder), lab.GPT.load(folder).to(run.device)
-    assistant, end = (encoder.convert_tokens_to_ids(t) for t in ("assistant", "<|im_end|>"))
+    # The mark of an answer is several tokens here; what is behind its last one is to be written.
+    assistant, end = encoder("assistant")["input_ids"][-1], encoder.eos_token_id
 
     def ids(question: str, answer: str | None) -> list[int]:
         said = [{"role": "user", "content": question}]
