@@ -49,7 +49,7 @@ def experiment(lab, run) -> None:
         how = "over HTTP" if server.url else "without HTTP"
         if not server.url:
             run.text("No server", f"{server.why} The same is done within one event loop.")
-        run.text(f"The first events, {how}", asyncio.run(first_events(server)))
+        stream = asyncio.run(first_events(server))
         alone, loads = {}, []
         for count in CLIENTS:
             load, said = asyncio.run(crowd(server, count))
@@ -76,7 +76,9 @@ def experiment(lab, run) -> None:
         [[x.clients, x.first, x.speed, x.speed / x.clients, x.mixed] for x in loads],
     )
     run.table("What was refused", ["request", "status", "sentence"], refusals)
-    run.text("OpenAI's own client", spoken)
+    run.text(
+        "A short answer on the wire, and a long one in OpenAI's client", f"{stream}\n\n{spoken}"
+    )
     run.figure("serving-in-seconds", draw(loads, free, blocked))
     mixed = sum(load.mixed for load in loads)
     run.result(
