@@ -207,7 +207,7 @@ def test_select(lab, rng):
         chosen = tuple(part[rows] for part in joined(pairs))
         for time in (1, 2):
             new = both(rng, time, batch=len(rows))
-            because = f"rows {rows} were chosen, then {time} words came, other ones in each row"
+            because = f"rows {rows} were chosen; then new words came ({time}), others in each row"
             holds(extended(cache, new), [chosen, new], because)
             chosen = joined([chosen, new])
 
@@ -310,7 +310,7 @@ class Reader:
         table: logits by position and by what was said before, (40, 13, vocab_size).
         text: what is in its cache, (batch, time).
         read: the shape of each piece that it has read.
-        kept: what each block's cache was cropped to, in order.
+        kept: what each block's cache was cropped to, in order; nothing if it was not.
     """
 
     def __init__(self, rng, vocab_size=11):
@@ -336,6 +336,10 @@ class Reader:
                 self.text = self.text[:, :length]
 
         return crop
+
+    def cropped(self):
+        """What each block's cache was cropped to at last; nothing if it was not."""
+        return [lengths[-1:] for lengths in self.kept]
 
     def __call__(self, ids, *cache):
         """Logits at every position of `ids`, (batch, time, vocab_size)."""
@@ -426,7 +430,7 @@ def test_taken_back(lab, rng):
     because = "row 1 was changed at its sixth word, so that all from there on is read anew"
     wrote(lab, model, ids, 3, because, before)
     same(model.read[0], (2, 5), because=f"10 words, of which 5 are in the cache: {because}")
-    same(model.kept, [[5], [5]], because="the cache of every block is cropped, once, to 5 words")
+    same(model.cropped(), [[5], [5]], because="the cache of every block is cropped to 5 words")
 
 
 def test_all_is_there(lab, rng):
@@ -454,7 +458,7 @@ def test_another_text(lab, rng):
     wrote(lab, model, ids, 3, "the first text")
     wrote(lab, model, ids, 3, "with before=None, what is in the cache is forgotten")
     same(model.read[0], (2, 6), because="with before=None, all of the text is read")
-    same(model.kept, [[0], [0]], because="with before=None, each block's cache is cropped to 0")
+    same(model.cropped(), [[0], [0]], because="with before=None, each block's cache is cropped to 0")
 
 
 def test_in_pieces(lab, rng):
@@ -498,7 +502,7 @@ def test_as_it_is_drawn(lab, rng):
     same(len(model.read), 0, because="nobody has asked for a token yet")
     for count in range(1, 5):
         got.send(None)
-        because = f"the text was read in two pieces, and {count} tokens were asked for"
+        because = f"the text was read in two pieces; tokens asked for so far: {count}"
         same(len(model.read), 1 + count, because=because)
 
 

@@ -265,7 +265,8 @@ def as_ids(encoder, messages: Sequence[dict[str, str]], device: torch.device) ->
 def questions(run) -> list[str]:
     """Some turns about one person, whom no training question named."""
     talks = conversations(run.data.world or World(0), 60, seed=5, turns=TURNS, held_out=True)
-    longest = max(talks, key=lambda each: len(each.messages))
+    asked = [each for each in talks if each.messages[0]["content"].startswith("Where does")]
+    longest = max(asked, key=lambda each: len(each.messages))
     return [message["content"] for message in longest.messages if message["role"] == "user"]
 
 
@@ -348,12 +349,11 @@ def draw_work(work: dict[int, dict[str, int]], copies: dict[str, list[float]]) -
     left.set_xticks(list(work), [f"{n:,}" for n in work])
     left.minorticks_off()
     plain(left, "One more token, in SmolLM2-135M's shape")
+    tokens = range(2, len(copies[WITH]) + 1)  # the first may be kept as it came, and not written
     for way, written in copies.items():
-        tokens = range(1, len(written) + 1)
-        right.loglog(tokens, written, color=LOOKS[way], label=way)
+        right.loglog(tokens, written[1:], color=LOOKS[way], label=way)
     right.loglog(tokens, tokens, ":", color=GREY, label="each token once")
     right.set(xlabel="tokens in the text", ylabel="tokens' worth of keys and values written")
-    right.set_ylim(0.8)
     plain(right, "What is written into memory until then")
     return figure
 
