@@ -458,7 +458,7 @@ def test_another_text(lab, rng):
     wrote(lab, model, ids, 3, "the first text")
     wrote(lab, model, ids, 3, "with before=None, what is in the cache is forgotten")
     same(model.read[0], (2, 6), because="with before=None, all of the text is read")
-    same(model.cropped(), [[0], [0]], because="with before=None, each block's cache is cropped to 0")
+    same(model.cropped(), [[0], [0]], because="before=None empties the cache of every block")
 
 
 def test_in_pieces(lab, rng):
