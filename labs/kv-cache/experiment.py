@@ -264,7 +264,7 @@ def as_ids(encoder, messages: Sequence[dict[str, str]], device: torch.device) ->
 
 def questions(run) -> list[str]:
     """Some turns about one person, whom no training question named."""
-    talks = conversations(run.data.world or World(0), 60, seed=5, turns=TURNS, held_out=True)
+    talks = conversations(run.data.world or World(0), 600, seed=5, turns=TURNS, held_out=True)
     asked = [each for each in talks if each.messages[0]["content"].startswith("Where does")]
     longest = max(asked, key=lambda each: len(each.messages))
     return [message["content"] for message in longest.messages if message["role"] == "user"]
@@ -409,8 +409,8 @@ def conclude(run, work, copies, off: float, times, read: Reading, extra: str) ->
     faster = times[WITHOUT][last] / times[WITH][last]
     run.result(
         f"With your cache no logit differs by more than {off:.0e}, wherever the text is cut. After "
-        f"{last} tokens your model has its next one {faster:.0f} times as soon; a chat of {TURNS} "
-        f"turns read {read.read} tokens, in place of {read.whole:,}.{extra}",
+        f"{last} tokens your model has its next one {faster:.0f} times as soon; a chat read "
+        f"{read.read} tokens, in place of {read.whole:,}.{extra}",
         largest_difference=float(f"{off:.2g}"),
         work_saved=round(saved, 1),
         written_per_token=round(copies[WITH][-1] / len(copies[WITH]), 2),
