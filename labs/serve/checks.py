@@ -232,6 +232,7 @@ def test_complete_first(lab):
         (["xabcd"], ["abcd", "bc"], "xa"),
         (["xabc"], ["bc", "abc"], "x"),
         (["x1y2"], ["2", "1"], "x"),
+        (["x1y2z1"], ["2", "1"], "x"),
     ]:
         got = "".join(listed(lab.until(list(given), list(stops)), "until"))
         because = f"in {given[0]!r}, of {stops}, the one that is complete first, or the longer"

@@ -311,8 +311,8 @@ class Direct:
                 await work
 
     async def ping(self) -> None:
-        """Wait for the event loop to have a moment."""
-        await asyncio.sleep(0)
+        """Have the event loop call back in a moment."""
+        await asyncio.sleep(0.001)
 
 
 @contextmanager
