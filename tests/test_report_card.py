@@ -108,6 +108,23 @@ def test_what_was_done_and_made_is_told(doer: Learner, tiny: Path) -> None:
     assert "Not begun: shouting." in told
 
 
+def test_what_sums_up_comes_first(maker: Learner) -> None:
+    """A lab that says so heads every form once it was run, is told once, and not before."""
+    file = Path(maker.environment["LLMPATH_COURSE"]) / "labs" / "adding" / "lab.yaml"
+    file.write_text(file.read_text().replace("limits:", "summary: true\nlimits:", 1))
+    maker.solves("adding", "alpha")
+    assert maker.types("grade", "adding").returncode == 0
+    assert maker.reads("report")["summary"] is None
+    assert maker.types("lab", "run", "adding").returncode == 0
+    assert maker.reads("report")["summary"] == "adding"
+    told = maker.types("report", "--html", "r.html", "--markdown", "r.md").stdout
+    assert flat(told).count(SAID) == 1
+    for name, heading in (("r.html", "<h2>Labs</h2>"), ("r.md", "## Labs")):
+        text = (maker.root / name).read_text()
+        assert text.count("floor gap") == 1
+        assert text.index("floor gap") < text.index(heading)
+
+
 def test_parameters_are_counted_without_torch(tiny: Path) -> None:
     """The headers of the weights say as many parameters as transformers counts, tied ones once."""
     from transformers import AutoModelForCausalLM

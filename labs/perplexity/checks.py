@@ -352,6 +352,10 @@ def test_any_model(lab, rng):
             f"length={length}, stride={stride}"
         )
         close(got, want, atol=1e-9, because=because)
+    model.bfloat16()
+    because = "a model in bfloat16 gives bits in bfloat16, which have three digits"
+    got = lab.strided(model, ids.clone(), 5, 2)
+    close(got, want.bfloat16(), atol=0.1, rtol=0.03, because=because)
 
 
 def test_cost(lab, rng):

@@ -139,6 +139,8 @@ def _default(described: Schema) -> str:
         if any(isinstance(part, dict) for part in value.values()):
             return "each of its keys has a default"
         return ", ".join(f"{key} {part:g}" for key, part in value.items()) + " unless given"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} unless given"
     return f"{value:g} unless given" if isinstance(value, int | float) else ""
 
 
@@ -154,6 +156,8 @@ def _form(described: Schema) -> str:
         return f"list: {_form(described['items'])}" + (f"; {bounds} of them" if bounds else "")
     if described["type"] == "string":
         return str(described.get("description", "text"))
+    if described["type"] == "boolean":
+        return "true or false"
     kind = "whole number" if described["type"] == "integer" else "number"
     return " ".join(filter(None, [kind, _bounds(described, "minimum", "maximum")]))
 

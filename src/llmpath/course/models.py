@@ -173,6 +173,8 @@ class Lab(Model):
         makes: artefacts that its experiment writes.
         provides: what `llmpath chat` takes from its file.
         models: real models that its experiment can use, by their names in `llmpath models list`.
+        summary: whether its experiment sums up what the learner has made, so that a report card
+            begins with it.
         limits: what one grading may use.
         checks: what is graded, in the order in which it is reported.
         misconceptions: known wrong answers, each caught by exactly the checks it names.
@@ -196,6 +198,7 @@ class Lab(Model):
     makes: Annotated[tuple[Id, ...], Field(strict=False)] = ()
     provides: Provides = Provides()
     models: Annotated[tuple[Id, ...], Field(strict=False)] = ()
+    summary: bool = False
     limits: Limits = Limits()
     checks: Annotated[tuple[Check, ...], Field(strict=False, min_length=1)]
     misconceptions: Annotated[tuple[Misconception, ...], Field(strict=False)] = ()

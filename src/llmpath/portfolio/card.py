@@ -107,6 +107,18 @@ class ReportCard:
         return not (theirs or self.done or any(each.artefact.own for each in self.artefacts))
 
     @property
+    def summary(self) -> LabCard | None:
+        """The lab whose run sums up what was made, once there is one; of several the last."""
+        found = [lab for lab in self.labs if lab.lab.summary and lab.run is not None]
+        return found[-1] if found else None
+
+    @property
+    def told(self) -> tuple[LabCard, ...]:
+        """The labs of which there is something to tell, but for the one that sums them up."""
+        summary = self.summary
+        return tuple(lab for lab in self.labs if lab.begun and lab is not summary)
+
+    @property
     def own(self) -> int:
         """How many labs stand on the learner's own code."""
         return sum(lab.own for lab in self.labs)

@@ -25,6 +25,7 @@ def as_data(card: ReportCard) -> dict[str, Any]:
         "max_points": card.max_points,
         "checks_passed": card.checks_passed,
         "checks": card.checks,
+        "summary": card.summary and card.summary.lab.id,
         "labs": [_lab(each) for each in card.labs],
         "artefacts": [_artefact(each) for each in card.artefacts],
     }

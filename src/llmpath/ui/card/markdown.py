@@ -17,6 +17,8 @@ def document(card: ReportCard, folder: Path) -> str:
     parts = [f"# {wording.TITLE}", table(("", ""), wording.summary(card)), wording.SELF_CHECKED]
     if card.empty:
         return "\n\n".join([*parts, f"{wording.EMPTY} `{wording.ONWARD}` begins."]) + "\n"
+    if card.summary is not None:
+        parts += _lab(card.summary, folder)
     rows = [
         (each.lab.title, wording.code(each), wording.checks(each), wording.points(each))
         for each in card.labs
@@ -26,9 +28,8 @@ def document(card: ReportCard, folder: Path) -> str:
         made = [wording.made(each) for each in card.artefacts]
         headings = ("Artefact", "Whose", "Parameters", "On disk", "From")
         parts += ["## What the labs have made", table(headings, made)]
-    for each in card.labs:
-        if each.begun:
-            parts += _lab(each, folder)
+    for each in card.told:
+        parts += _lab(each, folder)
     return "\n\n".join(parts) + "\n"
 
 

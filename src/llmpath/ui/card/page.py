@@ -23,15 +23,16 @@ def page(card: ReportCard) -> str:
         paragraph = add(main, "p", f"{wording.EMPTY} ")
         add(paragraph, "code", wording.ONWARD).tail = " begins."
         return serialise(root)
+    if card.summary is not None:
+        _lab(add(main, "section"), card.summary)
     add(main, "h2", "Labs")
     _labs(main, card)
     if card.artefacts:
         add(main, "h2", "What the labs have made")
         rows = [wording.made(each) for each in card.artefacts]
         _table(main, ("Artefact", "Whose", "Parameters", "On disk", "From"), rows, (2, 3))
-    for lab in card.labs:
-        if lab.begun:
-            _lab(add(main, "section"), lab)
+    for lab in card.told:
+        _lab(add(main, "section"), lab)
     return serialise(root)
 
 

@@ -24,9 +24,8 @@ def render(card: ReportCard, console: Console) -> Group:
         onward = Text.assemble((wording.ONWARD, "command"), " begins.")
         return Group(*parts, Text(wording.EMPTY), onward)
     parts += [_facts(wording.summary(card)), Text(wording.SELF_CHECKED, style="warn"), Text()]
-    for lab in card.labs:
-        if lab.begun:
-            parts += _lab(lab, card.root, console)
+    for lab in (*([card.summary] if card.summary else []), *card.told):
+        parts += _lab(lab, card.root, console)
     waiting = [lab.lab.id for lab in card.labs if not lab.begun]
     if waiting:
         parts += [Text(f"Not begun: {', '.join(waiting)}.", style="muted"), Text()]
