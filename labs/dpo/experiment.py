@@ -1,14 +1,14 @@
-"""A model that answers learns what annotators like, twice: without the NLL term, and with it.
+"""A model that answers learns what annotators like, in three ways, one of which ruins it.
 
 The annotators like answers that are true (most of all), kind and short; how much so is known,
-and so is how often they err. First the model is shown how people answer who are kind or not and
-brief or not, all of it true, so that both answers of a pair are something that it could have
-said. Then it learns from the annotators' pairs, and is asked about people whom nobody asked about
-in training.
+and so is how often they err. Each pair is shown to three of them, and kept if they agree and it
+has a true answer. First the model is shown how people answer who are kind or not and brief or
+not, all of it true, so that both answers of a pair are something that it could have said. Then it
+learns from the pairs, and is asked about people whom nobody asked about in training.
 
 With DPO alone the answers fall apart while the loss is content; the table and the picture show
-where the probability goes. What is kept as the artefact `aligned` is the model that learned with
-the NLL term.
+where the probability goes. The NLL term cures some of it, and small steps with a larger β the
+rest. What is kept as the artefact `aligned` is the last model.
 """
 
 from __future__ import annotations
@@ -33,22 +33,46 @@ from llmpath.labkit.microworld import (
     World,
     preferences,
     questions,
+    utility,
     write,
 )
 from llmpath.labkit.microworld.people import PRONOUNS
 from llmpath.labkit.thread import earlier
 
-BETA = 0.1
-NLL = 0.4
 NOISE = 0.1  # how many of the annotators' choices are turned round
-HELD_OUT = 150  # pairs that are measured and not learned from
-ASKED = 40  # questions that the model answers in words at each look
+ANNOTATORS = 3  # who compare each pair
+HELD_OUT = 240  # pairs that are measured and not learned from
+ASKED = 80  # questions that the model answers in words at each look
+STORIES = 40  # stories of the world, without any question
 ANSWER = 24  # tokens, the most that an answer may have
-LOOKS = 5
+LOOKS = 4
 KIND = "Good evening."
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
-ARMS = {"DPO alone": 0.0, f"DPO + {NLL} NLL": NLL}
 COLOURS = {"chosen": "#0072B2", "rejected": "#D55E00", "right": "#009E73", "preferred": "#CC79A7"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way of learning from the pairs.
+
+    Attributes:
+        beta: β, what a change is worth.
+        nll: the weight of the NLL term.
+        peak: the highest learning rate, as a share of that of the size.
+        steps: how many, as a share likewise.
+    """
+
+    beta: float
+    nll: float
+    peak: float
+    steps: float
+
+
+ARMS = {
+    "DPO alone": Arm(beta=0.1, nll=0.0, peak=1.0, steps=0.5),
+    "with the NLL term": Arm(beta=0.1, nll=1.0, peak=1.0, steps=0.5),
+    "and in small steps": Arm(beta=1.0, nll=1.0, peak=0.13, steps=1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -56,9 +80,9 @@ class Size:
     """How much there is to learn from.
 
     Attributes:
-        pairs: how many comparisons.
+        pairs: how many pairs are shown to annotators; about a third of them is kept.
         manners: steps of fine-tuning on kind and brief answers, before the comparisons.
-        steps: of preference learning, in each of the two runs.
+        steps: of preference learning.
         batch: conversations, or pairs, in a batch.
         peak: the highest learning rate of preference learning.
     """
@@ -71,34 +95,34 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(1_200, 70, 40, 24, 0.0015),
-    "mini": Size(4_000, 120, 120, 32, 0.0004),
-    "gpu": Size(8_000, 300, 250, 64, 0.0002),
+    "micro": Size(4_000, 100, 50, 24, 0.003),
+    "mini": Size(8_000, 120, 120, 32, 0.0015),
+    "gpu": Size(16_000, 300, 250, 64, 0.001),
 }
 
 
 def experiment(lab, run) -> None:
-    """Learn manners, then preferences in two ways; compare, and keep the second model."""
+    """Learn manners, then preferences in three ways; compare, and keep the last model."""
     if run.scale == "micro":
         torch.set_num_threads(1)  # tensors of this size are not worth the waiting of two threads
     size, world = SIZES[run.scale], run.data.world or World(0)
     chat = Chat(tokenizer.load(run.artefact("sft")), world, run.device)
     start = lab.GPT.load(run.artefact("sft")).to(run.device)
-    total = size.manners + len(ARMS) * size.steps
+    total = size.manners + sum(round(arm.steps * size.steps) for arm in ARMS.values())
     learn_manners(lab, run, start, chat, size, total)
     show_contrast(lab, run, start, chat)
-    pairs = preferences(world, size.pairs, seed=run.seed + 1, noise=NOISE)
-    exam = Examination(lab, chat)
-    models, looks = {}, {}
-    for number, (name, nll) in enumerate(ARMS.items()):
+    pairs = collect(world, size.pairs, run.seed)
+    exam = Examination(lab, chat, start)
+    models, looks, progress = {}, {}, [size.manners, total]
+    first = {"step": 0, **exam.look(start)}
+    for name in ARMS:
         models[name] = copy.deepcopy(start)
-        done = size.manners + number * size.steps
-        progress = [done, total]
-        looks[name] = learn(lab, run, models[name], pairs, size, nll, exam, progress)
+        looks[name] = [first, *learn(lab, run, models[name], pairs, size, name, exam, progress)]
     show(run, chat, start, models, looks)
     run.figure("displacement", draw(looks))
-    run.save("aligned", keeper(models[list(ARMS)[-1]], chat.encoder))
-    sentence(run, looks)
+    stories = [exam.stories(start), exam.stories(models[name])]
+    run.save("aligned", keeper(models[name], chat.encoder))
+    sentence(run, looks, stories)
 
 
 # Talking
@@ -169,6 +193,17 @@ def right(world: World, asked: Question, said: str) -> bool:
 # Learning
 
 
+def collect(world: World, count: int, seed: int) -> list[Preference]:
+    """Pairs of which one answer or both are true, and about which all annotators agree."""
+    chance = Chance("annotators", seed)
+    return [
+        pair
+        for pair in preferences(world, count, seed=seed + 1, noise=NOISE)
+        if pair.chosen_features[0] or pair.rejected_features[0]
+        if all(chance.chance(pair.probability) for _ in range(ANNOTATORS - 1))
+    ]
+
+
 def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int) -> None:
     """Fine-tune on true answers, kind and not, said once and twice."""
     chance = Chance("manners", run.seed)
@@ -179,7 +214,7 @@ def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int
         for kind in (0, 1)
         for long in (0, 1)
     ]
-    recipe = lab.Recipe(size.manners, 0.002, warmup=size.manners // 10, weight_decay=0.0)
+    recipe = lab.Recipe(size.manners, 0.0012, warmup=size.manners // 10, weight_decay=0.0)
     steps = chat.sft.fine_tune(
         model, rows, recipe, chat.assistant, chat.end, size.batch, seed=run.seed
     )
@@ -188,29 +223,28 @@ def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int
 
 
 def learn(
-    lab, run, model: nn.Module, found: Sequence[Preference], size: Size, nll: float,
+    lab, run, model: nn.Module, found: Sequence[Preference], size: Size, name: str,
     exam: Examination, progress: list[int],
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Learn from the pairs; look at the start and at `LOOKS` places on the way."""
-    reference, state = lab.freeze(model), {}
-    looks = [{"step": 0, **exam.look(model, reference)}]
-    recipe = lab.Recipe(size.steps, size.peak, warmup=size.steps // 10, weight_decay=0.0)
+    """Learn from the pairs; look at `LOOKS` places on the way."""
+    arm, reference, state, looks = ARMS[name], lab.freeze(model), {}, []
+    steps = round(arm.steps * size.steps)
+    recipe = lab.Recipe(steps, arm.peak * size.peak, warmup=steps // 10, weight_decay=0.0)
     generator = torch.Generator().manual_seed(run.seed)
-    places = {round(size.steps * i / LOOKS) for i in range(1, LOOKS + 1)}
+    places = {round(steps * i / LOOKS) for i in range(1, LOOKS + 1)}
     lr_at = earlier("optimizers").lr_at
-    for step in range(size.steps):
+    for step in range(steps):
         chosen = torch.randint(len(found), (size.batch,), generator=generator).tolist()
         batch = exam.chat.pairs([found[place] for place in chosen])
         lr = lr_at(step, recipe.steps, recipe.peak, recipe.warmup, recipe.final)
-        loss, _ = lab.dpo_step(model, reference, batch, state, lr, recipe, BETA, nll)
+        loss, _ = lab.dpo_step(model, reference, batch, state, lr, recipe, arm.beta, arm.nll)
         progress[0] += 1
-        arm = "with NLL" if nll else "DPO alone"
-        run.progress(*progress, f"{arm}: loss {loss:.2f}")
-        run.log(step + 1, **{f"loss, {arm}": loss})
+        run.progress(*progress, f"{name}: loss {loss:.2f}")
+        run.log(step + 1, **{f"loss, {name}": loss})
         if step + 1 in places:
-            looks.append({"step": step + 1, **exam.look(model, reference)})
+            looks.append({"step": step + 1, **exam.look(model)})
             shown = {key: looks[-1][key] for key in ("chosen", "rejected", "right")}
-            run.log(step + 1, **{f"{key}, {arm}": value for key, value in shown.items()})
+            run.log(step + 1, **{f"{key}, {name}": value for key, value in shown.items()})
     return looks
 
 
@@ -218,40 +252,67 @@ def learn(
 
 
 class Examination:
-    """Measures a model on pairs and questions about people whom training never asked about.
+    """Measures models on pairs and questions about people whom training never asked about.
 
     Args:
         lab: the learner's module.
         chat: the tokens of questions and answers.
+        start: the model before it learns from pairs, with which all others are compared.
     """
 
-    def __init__(self, lab, chat: Chat) -> None:
+    def __init__(self, lab, chat: Chat, start: nn.Module) -> None:
         self.lab, self.chat = lab, chat
         found = preferences(chat.world, HELD_OUT, seed=77, noise=NOISE, held_out=True)
         self.pairs = chat.pairs(found)
         self.better = torch.tensor([p.margin > 0 for p in found])
         held = [q for q in questions(chat.world) if q.held == "people" and q.template < 2]
-        self.asked = held[:ASKED]
+        self.asked = held[:: len(held) // ASKED]
+        self.before = self.logp(start)
+        self.worth = self.worths(chat.ask(start, self.asked))
 
     @torch.no_grad()
-    def look(self, model: nn.Module, reference: nn.Module) -> dict[str, float]:
-        """Log-probabilities of the pairs, which of them it prefers, and what it says."""
-        here, there = (
-            [self.lab.sequence_logp(m(inputs), targets).cpu() for inputs, targets in self.pairs]
-            for m in (model, reference)
+    def logp(self, model: nn.Module) -> list[Tensor]:
+        """Log-probabilities of the chosen and the rejected answers."""
+        return [self.lab.sequence_logp(model(ids), targets).cpu() for ids, targets in self.pairs]
+
+    def worths(self, said: dict[str, str]) -> Tensor:
+        """What the annotators' taste, which is known, makes of answers."""
+        return torch.tensor(
+            [
+                utility((right(self.chat.world, q, text), text.startswith(KIND), " So " in text))
+                for q, text in ((q, said[q.question]) for q in self.asked)
+            ]
         )
-        _, margins = self.lab.dpo_loss(*here, *there, BETA)
+
+    def look(self, model: nn.Module) -> dict[str, float]:
+        """Log-probabilities of the pairs, which of them it prefers, and what it says."""
+        here = self.logp(model)
+        _, margins = self.lab.dpo_loss(*here, *self.before, 1.0)
         # A margin of 0 prefers nothing: right half of the time.
         agrees = torch.where(margins == 0, 0.5, ((margins > 0) == self.better).float())
         said = self.chat.ask(model, self.asked)
         good = [right(self.chat.world, q, said[q.question]) for q in self.asked]
+        gained = self.worths(said) - self.worth
         return {
             "chosen": float(here[0].mean()),
             "rejected": float(here[1].mean()),
             "preferred": float(agrees.mean()),
+            "likelier": float(((here[0] > here[1]) == self.better).float().mean()),
             "right": sum(good) / len(good),
             "kind": sum(text.startswith(KIND) for text in said.values()) / len(said),
+            "wins": float((gained.sign() / 2 + 0.5).mean()),
         }
+
+    def stories(self, model: nn.Module) -> float:
+        """Bits per token of bare stories, which the base model was made for."""
+        end = self.chat.encoder.token_to_id(tokenizer.END)
+        bits = tokens = 0.0
+        for document in self.chat.world.documents(STORIES, seed=7, split="validation"):
+            ids = [end, *self.chat.encoder.encode(document.text).ids, end]
+            row = torch.tensor([ids], device=self.chat.device)
+            (found,) = earlier("pretrain").evaluate(model, [(row[:, :-1], row[:, 1:])])
+            bits, tokens = bits + float(found.sum()), tokens + found.numel()
+        return bits / tokens
 
 
 # What came out
@@ -280,19 +341,26 @@ def show_contrast(lab, run, model: nn.Module, chat: Chat) -> None:
 
 
 def show(run, chat: Chat, start: nn.Module, models, looks) -> None:
-    """The same questions to all three models, and the figures of both runs."""
+    """The same questions to all models, and the figures of each run."""
     held = [q for q in questions(chat.world) if q.held == "people" and q.template == 0][:5]
     names = {"before": start, **models}
     said = {name: chat.ask(model, held) for name, model in names.items()}
     rows = [[q.question, *(shortened(said[name][q.question]) for name in names)] for q in held]
     run.table("What the models say", ["question", *names], rows)
-    rows = []
-    for name, found in looks.items():
-        for place, look in (("before", found[0]), ("after", found[-1])):
-            shares = [f"{100 * look[key]:.0f} %" for key in ("preferred", "right", "kind")]
-            rows.append([name, place, f"{look['chosen']:.1f}", f"{look['rejected']:.1f}", *shares])
-    columns = ["", "", "ln p chosen", "ln p rejected", "prefers the better", "right", "kind"]
-    run.table("Both runs, on people never asked about", columns, rows)
+    columns = ["", "ln p chosen", "ln p rejected", "prefers the better", "finds it likelier",
+               "right", "kind", "wins"]  # fmt: skip
+    ends = {"before": next(iter(looks.values()))[0]} | {name: f[-1] for name, f in looks.items()}
+    keys = ("preferred", "likelier", "right", "kind", "wins")
+    rows = [
+        [name, f"{end['chosen']:.1f}", f"{end['rejected']:.1f}", *(percent(end[k]) for k in keys)]
+        for name, end in ends.items()
+    ]
+    run.table("Each run, on people never asked about", columns, rows)
+
+
+def percent(share: float) -> str:
+    """A share in words."""
+    return f"{100 * share:.0f} %"
 
 
 def shortened(text: str, most: int = 60) -> str:
@@ -301,26 +369,29 @@ def shortened(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def sentence(run, looks: dict[str, list[dict[str, float]]]) -> None:
-    """Say what both runs have come to."""
-    first, second = looks.values()
-    before, alone, cured = first[0], first[-1], second[-1]
-    per = {name: [f"{100 * look[key]:.0f} %" for key in ("preferred", "right")]
-           for name, look in (("before", before), ("alone", alone), ("cured", cured))}  # fmt: skip
+def sentence(run, looks: dict[str, list[dict[str, float]]], stories: list[float]) -> None:
+    """Say what the runs have come to."""
+    first, _, last = looks.values()
+    before, alone, cured = first[0], first[-1], last[-1]
     run.result(
-        f"With DPO alone the model prefers the better answer in {per['alone'][0]} of new pairs, "
-        f"but the chosen answers lost {before['chosen'] - alone['chosen']:.1f} nats, and "
-        f"{per['alone'][1]} of its own answers are right, where {per['before'][1]} were before. "
-        f"With the NLL term it prefers the better one in {per['cured'][0]}, and {per['cured'][1]} "
-        "of its answers are right.",
+        f"With DPO alone the chosen answers lost {before['chosen'] - alone['chosen']:.1f} nats, "
+        f"and {percent(alone['right'])} of the model's own answers are right, where "
+        f"{percent(before['right'])} were before. With the NLL term and small steps "
+        f"{percent(cured['right'])} are right, and it prefers the better of two answers in "
+        f"{percent(cured['preferred'])} of new pairs.",
         before=round(before["right"], 4),
         right_alone=round(alone["right"], 4),
         right=round(cured["right"], 4),
         preferred_alone=round(alone["preferred"], 4),
         preferred=round(cured["preferred"], 4),
+        likelier_before=round(before["likelier"], 4),
+        likelier=round(cured["likelier"], 4),
         chosen_alone=round(alone["chosen"] - before["chosen"], 3),
         chosen=round(cured["chosen"] - before["chosen"], 3),
         kind=round(cured["kind"], 4),
+        wins=round(cured["wins"], 4),
+        stories_before=round(stories[0], 4),
+        stories=round(stories[1], 4),
     )
 
 
@@ -335,9 +406,9 @@ def keeper(model: nn.Module, encoder) -> Callable[[Path], None]:
 
 
 def draw(looks: dict[str, list[dict[str, float]]]) -> Figure:
-    """Both runs side by side: log-probabilities above, what the model prefers and says below."""
-    figure = Figure(figsize=(9, 6.2), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey="row")
+    """The runs side by side: log-probabilities above, what the model prefers and says below."""
+    figure = Figure(figsize=(10, 6.2), layout="constrained")
+    axes = figure.subplots(2, len(looks), sharex="col", sharey="row")
     for column, (name, found) in enumerate(looks.items()):
         steps = [look["step"] for look in found]
         draw_lines(axes[0][column], steps, found, 1, {
@@ -353,7 +424,7 @@ def draw(looks: dict[str, list[dict[str, float]]]) -> Figure:
     axes[0][0].set_ylabel("mean log-probability (nats)")
     axes[1][0].set_ylabel("per cent")
     for row in axes:
-        row[1].legend(frameon=False, fontsize=9)
+        row[-1].legend(frameon=False, fontsize=9)
     return figure
 
 

@@ -33,7 +33,7 @@ from llmpath.labkit import models, tokenizer
 from llmpath.labkit.microworld import clozes
 from llmpath.labkit.thread import earlier
 
-ARTEFACT = "sft"  # what is quantised; `needs` in lab.yaml names it too
+ARTEFACT = "aligned"  # what is quantised; `needs` in lab.yaml names it too
 HELD_OUT = {"micro": 150, "mini": 400, "gpu": 400}  # documents of the validation split
 BITS = (8, 6, 4, 3, 2)
 FORMATS = (4, 8)  # bits in which codes can be kept without waste; the first that will do is
