@@ -466,6 +466,6 @@ def conclude(run, found: Mapping[str, Report], won, source: str) -> None:
         f"{100 * base.facts[0] / base.facts[1]:.0f} % of its world's facts; it learned to answer, "
         f"{100 * sft.right[0] / sft.right[1]:.0f} % rightly about people never asked about, and "
         f"then as people like it, preferred in {100 * rate:.0f} % of comparisons; and it fits into "
-        f"{last.size / 1000:,.0f} kB. All of it is yours.",
+        f"{last.size / 1000:,.0f} kB.",
         **figures,
     )
