@@ -308,20 +308,21 @@ class Reader:
 
     Attributes:
         table: logits by position and by what was said before, (40, 13, vocab_size).
+        blocks: how many it is to have, each with a cache.
         text: what is in its cache, (batch, time).
         read: the shape of each piece that it has read.
         kept: what each block's cache was cropped to, in order; nothing if it was not.
     """
 
-    def __init__(self, rng, vocab_size=11):
-        self.table = random(rng, 40, 13, vocab_size)
+    def __init__(self, rng, vocab_size=11, blocks=2):
+        self.table, self.blocks = random(rng, 40, 13, vocab_size), blocks
         self.text, self.read, self.kept = None, [], []
 
-    def cache(self, blocks=2):
-        """What stands for the caches of so many blocks."""
+    def cache(self):
+        """What stands for the caches of its blocks."""
         length = 0 if self.text is None else self.text.size(1)
-        self.kept = [[] for _ in range(blocks)]
-        return [SimpleNamespace(length=length, crop=self.cropper(n)) for n in range(blocks)]
+        self.kept = [[] for _ in range(self.blocks)]
+        return [SimpleNamespace(length=length, crop=self.cropper(n)) for n in range(self.blocks)]
 
     def cropper(self, block):
         """The `crop` of one block."""
@@ -408,7 +409,7 @@ def test_first_turn(lab, rng):
 
 def test_second_turn(lab, rng):
     for batch in (1, 3):
-        model, ids = Reader(rng), words(rng, batch, 5)
+        model, ids = Reader(rng, blocks=batch), words(rng, batch, 5)
         before = wrote(lab, model, ids, 4, "the first turn")
         ids = torch.cat([before, words(rng, batch, 3)], dim=1)
         before = wrote(lab, model, ids, 4, "the second turn", before)
