@@ -6,7 +6,11 @@ RUN is the folder of a run of `llmpath lab run benchmark`, in which `lm-eval/` h
 the log-probabilities that the lab's code found; each FOLDER is the model's artefact, such as
 `artifacts/base`. Any of the three may be left out. lm-eval has to be installed, best in an
 environment of its own: `pip install lm_eval transformers torch accelerate`. It is checked that
-every log-probability is the same to within 1e-3, and every score.
+every log-probability is the same to within 1e-3.
+
+lm-eval's `logits_cache` is off: with it, version 0.4.13 mixes up requests that are one text cut at
+different places, as “… He keeps a” + “ cat” of the facts and “…” + “ He keeps a cat” of the
+descriptions are, and takes the wrong logits for some of them.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ def evaluated(folder: Path) -> dict[str, Any]:
     """What lm-eval finds for one model in all tasks; the current folder is that of the run."""
     found = evaluator.simple_evaluate(
         model="hf",
-        model_args={"pretrained": str(folder), "dtype": "float32"},
+        model_args={"pretrained": str(folder), "dtype": "float32", "logits_cache": False},
         tasks=["world"],
         task_manager=TaskManager(include_path="lm-eval", include_defaults=False),
         device="cpu",

@@ -393,6 +393,10 @@ def test_first_minus_second(lab, seed):
     got = compare_of(lab, better, worse, seed, 4000, 0.8)
     because = "the level and the number of resamples are for bootstrap"
     near(got, (0.44, 0.56), 0.021, because)
+    roots = torch.arange(40, dtype=torch.float64).sqrt()
+    ends = [compare_of(lab, roots, 1 - roots**2 / 7, seed) for _ in range(2)]
+    because = "the generator is for bootstrap as well: the same seed draws the same"
+    same(ends[1], ends[0], because=because)
 
 
 def test_refuses_unlike_lengths(lab):
