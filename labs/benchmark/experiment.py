@@ -919,7 +919,7 @@ def draw_real(name: str, tasks: list[Task], scores, by_place, shares) -> Figure:
               label="picked at all")  # fmt: skip
     right.axhline(25, color="black", linestyle=":", label="guessing")
     right.set_xticks(places, list("ABCD"))
-    right.set(ylabel="per cent", ylim=(0, 118))
+    right.set(ylabel="per cent", ylim=(0, 150), yticks=range(0, 101, 20))
     right.set_title("The same questions with letters", loc="left")
     right.legend(frameon=False, loc="upper right")
     for axes in (left, right):
