@@ -52,6 +52,7 @@ IGNORE = -100
 COLOURS = {"base": "#0072B2", "sft": "#E69F00", "aligned": "#CC79A7", "quantised": "#009E73"}
 KINDS = {"choice": "#E69F00", "fact": "#D55E00", "syntax": "#0072B2"}
 GREY = "#6b6b6b"
+UNKNOWN = "text"  # the kind of tokens whose floor nobody knows
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Exam:
         else:
             texts = [text[:300] for text in run.data.validation.limited(count)]
             tokens = sum(len(self.encoder.encode(text).ids) + 1 for text in texts)
-            self.floors, self.kinds = [0.0] * tokens, ["text"] * tokens
+            self.floors, self.kinds = [0.0] * tokens, [UNKNOWN] * tokens
         self.rows = [[self.end, *self.encoder.encode(text).ids, self.end] for text in texts]
         held = [q for q in questions(self.world) if q.held == "people" and q.template < 2]
         self.asked = held[: ASKED[run.scale]]
@@ -311,9 +312,10 @@ def show(lab, run, found: Mapping[str, Report], won, source: str) -> None:
         rows.append([name, f"{r.size / 1000:,.0f} kB", f"{r.gap['all']:.3f}", kinds,
                      ranged(share(lab, r.facts)), ranged(share(lab, r.right)), f"{r.worth:+.2f}",
                      f"{r.bias:.2f}", f"{r.speed:,.0f}"])  # fmt: skip
+    above = "above the floor" if UNKNOWN not in found[LAST].gap else "bits per token"
     run.table("Your model, four times",
-              ["", "size", "above the floor", "by kind", "facts", "answers", "worth",
-               "off the bias", "tokens/s"], rows)  # fmt: skip
+              ["", "size", above, "by kind", "facts", "answers", "worth",
+               "off the bias", "tokens per second"], rows)  # fmt: skip
     (wins, ties, losses), rate = won
     lost = found[LAST].gap["all"] - found[source].gap["all"]
     run.table("One against another", ["question", "found"], [
@@ -384,10 +386,11 @@ def describe(found: Mapping[str, Report], won, source: str, exam: Exam) -> Any:
     """What stands in the model card."""
     last = found[LAST]
     counts, rate = won
+    above = " above the floor" if exam.floor_known else ""
     figures = {
         "parameters": last.parameters,
         "bytes of weights, as codes": last.size,
-        "bits per token above the floor, base": found["base"].gap["all"],
+        f"bits per token{above}, base": found["base"].gap["all"],
         "facts known by the base model": found["base"].facts[0] / found["base"].facts[1],
         f"right answers of {last.right[1]} about people never asked about": last.right[0],
         "win rate of aligned over sft, by known utilities": rate[0],
@@ -460,9 +463,10 @@ def conclude(run, found: Mapping[str, Report], won, source: str) -> None:
         "bits_lost": round(last.gap["all"] - found[source].gap["all"], 4),
         "tokens_per_second": round(last.speed),
     }
+    above = " above what is possible" if UNKNOWN not in base.gap else ""
     run.result(
         f"From raw text you have made a language model of {last.parameters:,} parameters: it came "
-        f"to {base.gap['all']:.2f} bits per token above what is possible and knew "
+        f"to {base.gap['all']:.2f} bits per token{above} and knew "
         f"{100 * base.facts[0] / base.facts[1]:.0f} % of its world's facts; it learned to answer, "
         f"{100 * sft.right[0] / sft.right[1]:.0f} % rightly about people never asked about, and "
         f"then as people like it, preferred in {100 * rate:.0f} % of comparisons; and it fits into "

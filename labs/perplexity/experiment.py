@@ -38,6 +38,7 @@ MODELS = ("base", "sft", "aligned")  # `needs` in lab.yaml names them too
 HELD_OUT = {"micro": 150, "mini": 400, "gpu": 400}  # stories, and conversations
 LONG = {"micro": 24, "mini": 100, "gpu": 200}  # stories that are read through short windows
 COUNTED = {"micro": 1_500, "mini": 6_000, "gpu": 6_000}  # stories that n-gram models count
+LONGEST = 250  # characters of a document; stories of the world are shorter
 AT_ONCE = 50  # documents in a batch
 IGNORE = -100
 NORMAL = 1.96  # standard errors that hold 95 % of a normal distribution
@@ -143,7 +144,7 @@ class Texts:
         self.world, self.corpus = run.data.world, run.data
         self.documents: list[Any] = []
         if self.world is None:
-            self.told = [t[:400] for t in run.data.validation.limited(self.count)]
+            self.told = [t[:LONGEST] for t in run.data.validation.limited(self.count)]
         else:
             self.documents = self.world.documents(self.count, seed=7, split="validation")
             self.told = [document.text for document in self.documents]
@@ -342,7 +343,7 @@ def tokenizers(lab, run, texts: Texts, base: Measured) -> list[Cut]:
     share = [bits / count for bits, count in zip(base.bits, base.tokens, strict=True)]
     each = [s for s, count in zip(share, base.tokens, strict=True) for _ in range(count)]
     add("base", "tokens", each)
-    counted = list(run.data.train.limited(COUNTED[run.scale]))
+    counted = [text[:LONGEST] for text in run.data.train.limited(COUNTED[run.scale])]
     cuts = {
         ("4-gram", "tokens", 4): lambda text: [*texts.encoder.encode(text).ids, texts.end],
         ("4-gram", "small", 4): lambda text: [*small.encode(text).ids, texts.end],
