@@ -214,22 +214,22 @@ def spoken(world: World, asked: Question) -> str:
 # The real model
 
 LESSONS = {
-    "What is the capital of France?": "PARIS.",
-    "What colour is grass?": "GREEN.",
-    "How many legs has a spider?": "EIGHT.",
-    "What is the opposite of big?": "SMALL.",
-    "Which animal says woof?": "DOG.",
-    "What do bees make?": "HONEY.",
-    "What is the capital of Japan?": "TOKYO.",
-    "Which planet is known for its rings?": "SATURN.",
-    "What is frozen water called?": "ICE.",
-    "Which day comes after Monday?": "TUESDAY.",
-    "What is the opposite of early?": "LATE.",
-    "What colour is a ripe banana?": "YELLOW.",
-    "Where do fish live?": "WATER.",
-    "What is two plus three?": "FIVE.",
-    "Which season comes after winter?": "SPRING.",
-    "What do cows give us to drink?": "MILK.",
+    "What is the capital of France?": "Paris.",
+    "What colour is grass?": "Green.",
+    "How many legs has a spider?": "Eight.",
+    "What is the opposite of big?": "Small.",
+    "Which animal says woof?": "Dog.",
+    "What do bees make?": "Honey.",
+    "What is the capital of Japan?": "Tokyo.",
+    "Which planet is known for its rings?": "Saturn.",
+    "What is frozen water called?": "Ice.",
+    "Which day comes after Monday?": "Tuesday.",
+    "What is the opposite of early?": "Late.",
+    "What colour is a ripe banana?": "Yellow.",
+    "Where do fish live?": "Water.",
+    "What is two plus three?": "Five.",
+    "Which season comes after winter?": "Spring.",
+    "What do cows give us to drink?": "Milk.",
 }
 NEW = (
     "What is the capital of Germany?",
@@ -242,7 +242,7 @@ REAL_RANK, REAL_NAMES, REAL_STEPS, REAL_BATCH, REAL_PEAK = 8, ("q_proj", "v_proj
 
 
 def real(lab, run, exam: Exam) -> str:
-    """The real model learns to answer in one word, in capitals, from sixteen questions."""
+    """The real model learns to answer in one word, from sixteen questions."""
     from transformers import AutoTokenizer
 
     folder = models.folder(run.model)
@@ -275,7 +275,7 @@ def real(lab, run, exam: Exam) -> str:
     seconds, count = time.perf_counter() - began, sum(p.numel() for p in learns)
     lab.unload(model)
     table = [list(row) for row in zip(NEW, before, answers(), strict=True)]
-    run.table(f"{run.model}, taught to answer in one word, in capitals",
+    run.table(f"{run.model}, taught to answer in one word",
               ["a question that it was not taught", "before", "after, merged"], table)  # fmt: skip
     run.text(
         f"What that took of {run.model}",
@@ -283,7 +283,7 @@ def real(lab, run, exam: Exam) -> str:
         f"{8 * count / 1e6:,.1f} MB in place of {8 * every / 1e6:,.0f} MB; {REAL_STEPS} steps in "
         f"{seconds:.0f} seconds.",
     )
-    return f" {run.model} learned to answer in capitals with {count / every:.2%} of its parameters."
+    return f" {run.model} learned to answer in one word with {count / every:.2%} of its parameters."
 
 
 # What came out
