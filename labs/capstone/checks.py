@@ -10,7 +10,7 @@ import re
 import torch
 import yaml
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, raises, same
 
 SMALL = {"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "layers": 1}
 SMALL |= {"heads": 4, "kv_heads": 2}
@@ -18,15 +18,6 @@ SMALL |= {"heads": 4, "kv_heads": 2}
 
 def number(rng, low, high):
     return int(torch.randint(low, high + 1, (), generator=rng))
-
-
-def raises(call, what):
-    """Check that a call raises ValueError."""
-    try:
-        got = call()
-    except ValueError:
-        return
-    raise AssertionError(f"{what} should raise ValueError, and gave {describe(got)}")
 
 
 # Sizes

@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import a_generator, close, describe, same
 
 RARE = 1e-7  # a right answer fails a χ² test this often
 LONGEST = 200  # tokens that a stream of these checks never reaches
@@ -136,20 +136,10 @@ def likeliest(model, ids, count):
     return ids[:, -count:]
 
 
-def generator_of(got):
-    """What `stream` returned, refused if it is not a generator."""
-    name = getattr(got, "type_name", None)
-    assert name == "builtins.generator", (
-        "stream should be a generator (a function with yield), and returned "
-        f"{describe(got) if name is None else name}"
-    )
-    return got
-
-
 def tokens_of(got, batch):
     """All that a stream yields, (batch, new)."""
     found = []
-    for item in generator_of(got):
+    for item in a_generator(got, "stream"):
         found.append(ids_of(item, (batch,), "what stream yields"))
         assert len(found) <= LONGEST, "the stream has no end"
     return torch.stack(found, dim=1) if found else torch.empty(batch, 0, dtype=torch.int64)
@@ -295,7 +285,7 @@ def test_writes_on(lab, rng):
 
 def test_one_token_at_a_time(lab, rng):
     model, ids = History(rng, 7), torch.randint(7, (2, 3), generator=rng)
-    got = generator_of(lab.stream(model, ids.clone(), 4))
+    got = a_generator(lab.stream(model, ids.clone(), 4), "stream")
     same(len(model.asked), 0, because="nobody has asked for a token yet")
     for count in range(1, 5):
         ids_of(got.send(None), (2,), "what stream yields")

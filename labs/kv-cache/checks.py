@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import torch
 
-from llmpath.labkit.checks import close, describe, has, same
+from llmpath.labkit.checks import a_generator, close, describe, has, same
 
 F64 = torch.float64
 KEYS = "batch, kv_heads, length, head_size"
@@ -368,20 +368,10 @@ class Reader:
         return text[:, -count:]
 
 
-def generator_of(got):
-    """What `stream` returned, refused if it is not a generator."""
-    name = getattr(got, "type_name", None)
-    assert name == "builtins.generator", (
-        "stream should be a generator (a function with yield), and returned "
-        f"{describe(got) if name is None else name}"
-    )
-    return got
-
-
 def tokens_of(got, batch):
     """All that a stream yields, (batch, new)."""
     found = []
-    for item in generator_of(got):
+    for item in a_generator(got, "stream"):
         has(item, (batch,), torch.int64, "the next step of stream")
         found.append(item)
         assert len(found) <= LONGEST, "the stream has no end"
@@ -499,7 +489,8 @@ def test_settings(lab, rng):
 
 def test_as_it_is_drawn(lab, rng):
     model, ids = Reader(rng), words(rng, 1, 6)
-    got = generator_of(lab.stream(model, ids, 4, model.cache(), None, 4, temperature=0))
+    stream = lab.stream(model, ids, 4, model.cache(), None, 4, temperature=0)
+    got = a_generator(stream, "stream")
     same(len(model.read), 0, because="nobody has asked for a token yet")
     for count in range(1, 5):
         got.send(None)

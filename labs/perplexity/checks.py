@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, raises, same
 
 F64 = torch.float64
 IGNORE = -100
@@ -18,15 +18,6 @@ IGNORE = -100
 
 def number(rng, low, high):
     return int(torch.randint(low, high + 1, (), generator=rng))
-
-
-def raises(call, what):
-    """Check that a call raises ValueError."""
-    try:
-        got = call()
-    except ValueError:
-        return
-    raise AssertionError(f"{what} should raise ValueError, and gave {describe(got)}")
 
 
 def bits_of(chances):

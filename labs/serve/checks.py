@@ -9,7 +9,7 @@ import json
 import random
 import time
 
-from llmpath.labkit.checks import describe, same
+from llmpath.labkit.checks import a_generator, describe, same
 
 LONGEST = 300  # pieces that no stream of these checks has
 PATIENCE = 3.0  # seconds in which a loop that is free does what it is asked
@@ -50,20 +50,10 @@ def certain(ids, decode, before=()):
     return [*found, text[given:]] if text[given:] else found
 
 
-def generator(got, what):
-    """What came back, refused if it is no generator."""
-    name = getattr(got, "type_name", None)
-    assert name == "builtins.generator", (
-        f"{what} should be a generator (a function with yield), and returned "
-        f"{describe(got) if name is None else name}"
-    )
-    return got
-
-
 def listed(got, what):
     """All that a generator yields, refused if it is none, or yields other than text."""
     found = []
-    for item in generator(got, what):
+    for item in a_generator(got, what):
         assert isinstance(item, str), f"{what} should yield text, not {describe(item)}"
         found.append(item)
         assert len(found) <= LONGEST, f"{what} yields without end"
@@ -388,7 +378,7 @@ def test_events_come_at_once(lab):
         steps.append(len(steps))
         return ("x", None) if len(steps) < 4 else ("", "stop") if len(steps) == 4 else None
 
-    got = generator(lab.events(lab.ticking(step), **HEAD), "events")
+    got = a_generator(lab.events(lab.ticking(step), **HEAD), "events")
     for count, delta in enumerate([ROLE, *3 * [{"content": "x"}], {}]):
         event = got.send(None)
         assert isinstance(event, str), f"events should yield text, not {describe(event)}"
@@ -426,7 +416,7 @@ def test_errors_end_the_stream(lab):
 
 
 def test_events_can_be_closed(lab):
-    got = generator(lab.events(lab.ticking(lambda: ("x", None)), **HEAD), "events")
+    got = a_generator(lab.events(lab.ticking(lambda: ("x", None)), **HEAD), "events")
     for delta in (ROLE, {"content": "x"}, {"content": "x"}):
         event = got.send(None)
         assert isinstance(event, str), f"events should yield text, not {describe(event)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,41 @@ def alike(got: Any, want: torch.Tensor, *, atol: float = 1e-6, rtol: float = 1e-
         and got.dtype == want.dtype
         and bool(sys.modules["torch"].allclose(got, want, atol=atol, rtol=rtol))
     )
+
+
+def a_generator(got: Any, what: str) -> Any:
+    """What a function returned, refused if it is not a generator.
+
+    Args:
+        got: what it returned, as a check sees it.
+        what: the function, for the sentence: "stream".
+
+    Raises:
+        AssertionError: with what came instead.
+    """
+    name = getattr(got, "type_name", None)
+    assert name == "builtins.generator", (
+        f"{what} should be a generator (a function with yield), and returned "
+        f"{describe(got) if name is None else name}"
+    )
+    return got
+
+
+def raises(call: Callable[[], Any], what: str) -> None:
+    """Check that a call raises ValueError.
+
+    Args:
+        call: the call.
+        what: is wrong with it, for the sentence: "an empty text".
+
+    Raises:
+        AssertionError: if it does not, with what came instead.
+    """
+    try:
+        got = call()
+    except ValueError:
+        return
+    raise AssertionError(f"{what} should raise ValueError, and gave {describe(got)}")
 
 
 def _compare(got: Any, want: Any, tolerance: _Tolerance, path: str) -> None:
