@@ -548,5 +548,7 @@ def test_a_chat(lab, rng):
         because = f"turn {turn + 1} of a chat, with one cache for all turns, against no cache"
         same(got, want, because=because)
         same(cache[0].length, before.size(1) - 1, because="all but the last token have been read")
-        kept = before[:, : -4 if turn else None]  # in the third turn some is taken back
-        text = torch.cat([kept, words(rng, 3, 3)], dim=1)
+        kept, new = before, words(rng, 3, 3)
+        if turn:  # in the third turn some is taken back; then no row goes on as it did
+            kept, new = before[:, :-4], (before[:, -4:-1] + new % 10 + 1) % 11
+        text = torch.cat([kept, new], dim=1)
