@@ -10,7 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import alike, close, describe, has, same
+from llmpath.labkit.checks import alike, close, describe, has, raises, same
 
 F64 = torch.float64
 QV = ("q_proj", "v_proj")
@@ -107,15 +107,6 @@ def layer_of(lab, linear, rank, alpha, generator=None):
 def set_weight(layer, part, value):
     """Put a value into the weight of a part, whatever else the layer holds."""
     getattr(layer, part).load_state_dict({"weight": value.clone()})
-
-
-def refused(what, call):
-    """Check that a call raises ValueError."""
-    try:
-        call()
-    except ValueError:
-        return
-    raise AssertionError(f"{what} should raise ValueError")
 
 
 # One layer
@@ -250,7 +241,7 @@ def test_half_precision(lab, rng):
 
 def test_refuses_rank(lab):
     for rank in (0, -2):
-        refused(f"rank {rank}", lambda rank=rank: lab.LoRALinear(lab.nn.Linear(4, 3), rank, 1.0))
+        raises(lambda r=rank: lab.LoRALinear(lab.nn.Linear(4, 3), r, 1.0), f"rank {rank}")
     layer_of(lab, lab.nn.Linear(4, 3), 1, 1.0)
 
 
@@ -407,6 +398,12 @@ def test_adapts_the_named(lab, rng):
         right = [tuple(held[n].shape) for n in held if ".lora_" in n]
         because = "adapt should return the weights of all A and B, in the model's order"
         same(shapes, right, because=because)
+    drawn = []
+    for _ in range(2):
+        model, _ = model_of(lab, rng)
+        lab.adapt(model, ["v_proj"], 3, 6.0, lab.torch.Generator().manual_seed(5))
+        drawn.append(model.get_submodule("model.layers.1.self_attn.v_proj").lora_A.weight)
+    same(drawn[1], drawn[0], because="adapt should draw A from the generator that it is given")
 
 
 def test_same_model_at_first(lab, rng):
@@ -460,7 +457,7 @@ def test_refuses_names(lab, rng):
     ]:
         model, weights = model_of(lab, rng)
         ids = ids_of(rng)
-        refused(what, lambda m=model, n=names, r=rank: lab.adapt(m, n, r, 4.0))
+        raises(lambda m=model, n=names, r=rank: lab.adapt(m, n, r, 4.0), what)
         same(dict(model.state_dict()), weights,
              because=f"adapt refused {what}; the model should be as it was")  # fmt: skip
         found = lab.vjp(model, ids, cotangent=random(rng, 2, 5, 11))
@@ -468,7 +465,7 @@ def test_refuses_names(lab, rng):
         assert not frozen, f"adapt refused {what}, and {frozen[0]} is frozen now"
     model, _ = model_of(lab, rng)
     lab.adapt(model, list(QV), 2, 4.0)
-    refused("adapting what is adapted already", lambda: lab.adapt(model, ["q_proj"], 2, 4.0))
+    raises(lambda: lab.adapt(model, ["q_proj"], 2, 4.0), "adapting what is adapted already")
 
 
 def test_adapter(lab, rng):
@@ -520,7 +517,7 @@ def test_refuses_adapters(lab, rng):
             n: v[:1] if v.size(0) == rows else v[:, :1] for n, v in new.items()
         },
     }.items():
-        refused(what, lambda w=wrong: lab.load_adapter(model, w))
+        raises(lambda w=wrong: lab.load_adapter(model, w), what)
         because = f"load_adapter refused {what}; the model's adapter should be as it was"
         same(dict(lab.adapter(model)), mine, because=because)
 
