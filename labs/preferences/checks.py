@@ -35,8 +35,8 @@ def texts(rng, lengths, time=None, vocabulary=VOCABULARY):
 
 
 def a_batch(rng):
-    """Chosen texts and rejected ones, of several lengths."""
-    return texts(rng, [3, 1, 4, 2]), texts(rng, [2, 5, 1, 6])
+    """Chosen texts and rejected ones, of several lengths; an odd number of them."""
+    return texts(rng, [3, 1, 4, 2, 3]), texts(rng, [2, 5, 1, 6, 4])
 
 
 def some_worths(lab, rng):
