@@ -76,6 +76,10 @@ def run(
     state: State = context.obj
     _check(context, name, resume)
     _check_tracker(track)
+    if every and model is not None:
+        raise LlmpathError(
+            "--model is for one lab, and --all runs every lab.", "Leave out one of the two."
+        )
     variant = variant_of(scale, data, seed)
     if every:
         raise typer.Exit(walk(state, variant, reference=reference, device=device, as_json=as_json))
@@ -99,11 +103,6 @@ def _check(context: typer.Context, name: str | None, resume: bool) -> None:
             f"{name} is one name too many.",
             f"To go on with that run, type: llmpath lab run {context.params['lab']} {name} "
             "--resume",
-        )
-    if context.params["every"] and context.params["model"]:
-        raise LlmpathError(
-            "--model is for one lab, and --all runs every lab.",
-            "Leave out one of the two.",
         )
     for option in OF_A_NEW_RUN if resume else ():
         source = context.get_parameter_source(option)
