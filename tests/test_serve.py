@@ -20,17 +20,8 @@ import httpx
 import openai
 import pytest
 import tiny_llama
-from conftest import LLMPATH, SMALL_COURSE, Learner, environment
+from conftest import LLMPATH, MAKER, SMALL_COURSE, Learner, environment
 
-MAKER = '''
-import shutil
-
-
-def experiment(lab, run):
-    """Take the model that a test has made."""
-    run.save("tiny", lambda path: shutil.copytree(FOLDER, path))
-    run.result("Made a model.")
-'''
 HEADERS = {"content-type": "application/json"}
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 
