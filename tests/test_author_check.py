@@ -207,6 +207,7 @@ def test_ctrl_c_ends_it_with_all_its_processes(author: Author) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told.decode()
+    assert "Stopped." in told.decode()
     assert "Traceback" not in told.decode()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive

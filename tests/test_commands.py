@@ -11,6 +11,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import SMALL_COURSE, Learner
 
@@ -303,6 +304,19 @@ def test_a_kill_at_any_moment_loses_nothing(learner: Learner, arguments: list[st
             assert log.execute("pragma integrity_check").fetchone() == ("ok",)
         log.close()
         assert learner.types("list").returncode == 0
+
+
+def test_ctrl_c_stops_a_command_and_says_so(learner: Learner) -> None:
+    """Whatever the installed typer makes of an interrupt, it is exit code 130 and a sentence."""
+    (learner.root / "alpha" / "adding.py").write_text("while True: pass\n")
+    process = learner.begins("grade", "adding")
+    while not psutil.Process(process.pid).children():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, told = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, b"")
+    assert told.decode().split()[1:] == ["Stopped."]
 
 
 def test_two_terminals_at_once_lose_nothing(learner: Learner) -> None:

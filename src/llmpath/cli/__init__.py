@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from llmpath.cli import author, data, grading, labs, learning, models, progress, setup
 from llmpath.cli.chat import chat
@@ -24,8 +25,22 @@ from llmpath.cli.upgrade import upgrade
 from llmpath.cli.watch import watch
 from llmpath.errors import LlmpathError
 
+
+class _Commands(TyperGroup):
+    """The commands, of which each may be stopped by Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # typer would make a mere exit code of it, which `lab run` also has after its own words.
+            typer.echo(err=True)  # what `run` says is not to stand behind the terminal's ^C
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="llmpath",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
