@@ -1,7 +1,10 @@
 """Forks, so that two processes answer every question.
 
+The second answer to the first question may come at any time, and ends the check that it comes
+into. What had been answered rightly until then stands.
+
 Lab: plain
-Scores: 0
+Scores: 0 to 10
 """
 
 import os
