@@ -3,8 +3,9 @@
 The annotators like answers that are true (most of all), kind and short; how much so is known,
 and so is how often they err. Each pair is shown to three of them, and kept if they agree and it
 has a true answer. First the model is shown how people answer who are kind or not and brief or
-not, all of it true, so that both answers of a pair are something that it could have said. Then it
-learns from the pairs, and is asked about people whom nobody asked about in training.
+not, all of it true, so that both answers of a pair are something that it could have said; between
+these answers it practises its stories, or it would forget them. Then it learns from the pairs, and
+is asked about people whom nobody asked about in training.
 
 With DPO alone the answers fall apart while the loss is content; the table and the picture show
 where the probability goes. The NLL term cures some of it, and small steps with a larger β the
@@ -15,14 +16,16 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from llmpath.labkit import tokenizer
 from llmpath.labkit.microworld import (
@@ -44,6 +47,8 @@ ANNOTATORS = 3  # who compare each pair
 HELD_OUT = 240  # pairs that are measured and not learned from
 ASKED = 80  # questions that the model answers in words at each look
 STORIES = 40  # stories of the world, without any question
+OLD = 600  # stories and portraits that are practised again, so that they are not forgotten
+MANNERS = 0.0012  # the highest learning rate of the fine-tuning before the comparisons
 ANSWER = 24  # tokens, the most that an answer may have
 LOOKS = 4
 KIND = "Good evening."
@@ -81,7 +86,8 @@ class Size:
 
     Attributes:
         pairs: how many pairs are shown to annotators; about a third of them is kept.
-        manners: steps of fine-tuning on kind and brief answers, before the comparisons.
+        manners: steps of fine-tuning on kind and brief answers and on stories, before the
+            comparisons.
         steps: of preference learning.
         batch: conversations, or pairs, in a batch.
         peak: the highest learning rate of preference learning.
@@ -95,9 +101,9 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(4_000, 100, 50, 24, 0.003),
-    "mini": Size(8_000, 120, 120, 32, 0.0015),
-    "gpu": Size(16_000, 300, 250, 64, 0.001),
+    "micro": Size(4_000, 160, 50, 24, 0.003),
+    "mini": Size(8_000, 200, 120, 32, 0.0015),
+    "gpu": Size(16_000, 480, 250, 64, 0.001),
 }
 
 
@@ -118,9 +124,10 @@ def experiment(lab, run) -> None:
     for name in ARMS:
         models[name] = copy.deepcopy(start)
         looks[name] = [first, *learn(lab, run, models[name], pairs, size, name, exam, progress)]
-    show(run, chat, start, models, looks)
+    stories = {"before": exam.stories(start)}
+    stories |= {each: exam.stories(model) for each, model in models.items()}
+    show(run, chat, {"before": start, **models}, looks, stories)
     run.figure("displacement", draw(looks))
-    stories = [exam.stories(start), exam.stories(models[name])]
     run.save("aligned", keeper(models[name], chat.encoder))
     sentence(run, looks, stories)
 
@@ -153,6 +160,13 @@ class Chat:
         inputs, targets = self.sft.sft_batch(rows, self.assistant, self.end)
         return inputs.to(self.device), targets.to(self.device)
 
+    def texts(self, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """Inputs and targets; every token counts."""
+        ids = [torch.tensor(row, device=self.device) for row in rows]
+        inputs = pad_sequence([row[:-1] for row in ids], batch_first=True)
+        targets = pad_sequence([row[1:] for row in ids], True, self.sft.IGNORE)
+        return inputs, targets
+
     def pairs(self, found: Sequence[Preference]) -> tuple[tuple[Tensor, Tensor], ...]:
         """The chosen and the rejected answers of some comparisons."""
         return tuple(
@@ -168,13 +182,13 @@ class Chat:
         later = answer.replace(f"So {name} ", f"So {word.lower()} ")
         return later.replace(f"{name} ", f"{word} ")
 
-    def ask(self, model: nn.Module, asked: Sequence[Question]) -> dict[str, str]:
+    def ask(self, model: nn.Module, asked: Sequence[str]) -> dict[str, str]:
         """What a model says to each question; those of one length are asked together."""
         groups: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
-        for q in asked:
-            message = {"role": "user", "content": q.question}
+        for question in asked:
+            message = {"role": "user", "content": question}
             prompt = self.encoder.encode(self.sft.render([message], True)).ids
-            groups[len(prompt)].append((q.question, prompt))
+            groups[len(prompt)].append((question, prompt))
         said: dict[str, str] = {}
         for group in groups.values():
             prompts = torch.tensor([prompt for _, prompt in group], device=self.device)
@@ -205,21 +219,61 @@ def collect(world: World, count: int, seed: int) -> list[Preference]:
 
 
 def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int) -> None:
-    """Fine-tune on true answers, kind and not, said once and twice."""
-    chance = Chance("manners", run.seed)
-    rows = [
+    """Fine-tune on true answers, kind and not, said once and twice, without forgetting the rest.
+
+    Every other batch is of what the model could do before: bare stories and, in turn with them,
+    portraits told when asked for. That is what the pretraining data in "Training language models
+    to follow instructions with human feedback" (Ouyang and others, 2022; PPO-ptx) are for.
+    """
+    recipe = lab.Recipe(size.manners, MANNERS, warmup=size.manners // 10, weight_decay=0.0)
+    answers = drawn(manners(chat, run.seed), size.batch, run.seed, chat.batch)
+    stories = drawn(bare(chat, run.seed), size.batch // 2, run.seed + 1, chat.texts)
+    portraits = drawn(told(chat, run.seed), size.batch // 2, run.seed + 2, chat.batch)
+    batches = (next(kind) for kind in cycle((answers, stories, answers, portraits)))
+    for number, loss, _ in earlier("pretrain").train(model, batches, recipe, {}):
+        run.progress(number + 1, total, f"manners: {loss:.2f} bits")
+
+
+def manners(chat: Chat, seed: int) -> list[list[int]]:
+    """Questions with true answers of all four manners."""
+    chance = Chance("manners", seed)
+    return [
         chat.row(q.question, chat.spoken(q.question, write(chat.world, q, (1, kind, long), chance)))
         for q in questions(chat.world)
         if q.held == "train"
         for kind in (0, 1)
         for long in (0, 1)
     ]
-    recipe = lab.Recipe(size.manners, 0.0012, warmup=size.manners // 10, weight_decay=0.0)
-    steps = chat.sft.fine_tune(
-        model, rows, recipe, chat.assistant, chat.end, size.batch, seed=run.seed
-    )
-    for number, loss, _ in steps:
-        run.progress(number + 1, total, f"manners: {loss:.2f} bits")
+
+
+def told(chat: Chat, seed: int) -> list[list[int]]:
+    """Portraits told when asked for, by name only if training asks about that person anyhow."""
+    known = {q.person for q in questions(chat.world) if q.held == "train"}
+    rows = list[list[int]]()
+    portraits = chat.world.but(weights={"portrait": 1}).documents(OLD, seed=seed + 11)
+    for number, document in enumerate(portraits):
+        name = next(span.text.strip() for span in document.spans if span.about == "person")
+        by_name = name in known and number % 2
+        rows.append(chat.row(f"Tell me about {name if by_name else 'somebody'}.", document.text))
+    return rows
+
+
+def bare(chat: Chat, seed: int) -> list[list[int]]:
+    """Stories of the world between two ends, as the base model has read them."""
+    end = chat.encoder.token_to_id(tokenizer.END)
+    stories = chat.world.documents(OLD, seed=seed + 1)
+    return [[end, *chat.encoder.encode(story.text).ids, end] for story in stories]
+
+
+def drawn(
+    rows: Sequence[list[int]], count: int, seed: int,
+    lay: Callable[[Sequence[list[int]]], tuple[Tensor, Tensor]],
+) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
+    """Batches of `count` rows each, drawn evenly, without end."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        places = torch.randint(len(rows), (count,), generator=generator).tolist()
+        yield lay([rows[place] for place in places])
 
 
 def learn(
@@ -268,12 +322,16 @@ class Examination:
         held = [q for q in questions(chat.world) if q.held == "people" and q.template < 2]
         self.asked = held[:: len(held) // ASKED]
         self.before = self.logp(start)
-        self.worth = self.worths(chat.ask(start, self.asked))
+        self.worth = self.worths(self.says(start))
 
     @torch.no_grad()
     def logp(self, model: nn.Module) -> list[Tensor]:
         """Log-probabilities of the chosen and the rejected answers."""
         return [self.lab.sequence_logp(model(ids), targets).cpu() for ids, targets in self.pairs]
+
+    def says(self, model: nn.Module) -> dict[str, str]:
+        """What a model says to each question of the examination."""
+        return self.chat.ask(model, [q.question for q in self.asked])
 
     def worths(self, said: dict[str, str]) -> Tensor:
         """What the annotators' taste, which is known, makes of answers."""
@@ -290,7 +348,7 @@ class Examination:
         _, margins = self.lab.dpo_loss(*here, *self.before, 1.0)
         # A margin of 0 prefers nothing: right half of the time.
         agrees = torch.where(margins == 0, 0.5, ((margins > 0) == self.better).float())
-        said = self.chat.ask(model, self.asked)
+        said = self.says(model)
         good = [right(self.chat.world, q, said[q.question]) for q in self.asked]
         gained = self.worths(said) - self.worth
         return {
@@ -340,21 +398,22 @@ def show_contrast(lab, run, model: nn.Module, chat: Chat) -> None:
               "rejected"], rows)  # fmt: skip
 
 
-def show(run, chat: Chat, start: nn.Module, models, looks) -> None:
+def show(run, chat: Chat, models, looks, stories: dict[str, float]) -> None:
     """The same questions to all models, and the figures of each run."""
     held = [q for q in questions(chat.world) if q.held == "people" and q.template == 0][:5]
-    names = {"before": start, **models}
-    said = {name: chat.ask(model, held) for name, model in names.items()}
-    rows = [[q.question, *(shortened(said[name][q.question]) for name in names)] for q in held]
-    run.table("What the models say", ["question", *names], rows)
+    asked = [*(q.question for q in held), f"Tell me about {held[0].person}."]
+    said = {name: chat.ask(model, asked) for name, model in models.items()}
+    rows = [[text, *(shortened(said[name][text]) for name in models)] for text in asked]
+    run.table("What the models say", ["question", *models], rows)
     columns = ["", "ln p chosen", "ln p rejected", "prefers the better", "finds it likelier",
-               "right", "kind", "wins"]  # fmt: skip
+               "right", "kind", "wins", "bits on stories"]  # fmt: skip
     ends = {"before": next(iter(looks.values()))[0]} | {name: f[-1] for name, f in looks.items()}
     keys = ("preferred", "likelier", "right", "kind", "wins")
     rows = [
-        [name, f"{end['chosen']:.1f}", f"{end['rejected']:.1f}", *(percent(end[k]) for k in keys)]
+        [name, f"{end['chosen']:.1f}", f"{end['rejected']:.1f}", *(percent(end[k]) for k in keys),
+         f"{stories[name]:.2f}"]
         for name, end in ends.items()
-    ]
+    ]  # fmt: skip
     run.table("Each run, on people never asked about", columns, rows)
 
 
@@ -369,7 +428,7 @@ def shortened(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def sentence(run, looks: dict[str, list[dict[str, float]]], stories: list[float]) -> None:
+def sentence(run, looks: dict[str, list[dict[str, float]]], stories: dict[str, float]) -> None:
     """Say what the runs have come to."""
     first, _, last = looks.values()
     before, alone, cured = first[0], first[-1], last[-1]
@@ -390,8 +449,8 @@ def sentence(run, looks: dict[str, list[dict[str, float]]], stories: list[float]
         chosen=round(cured["chosen"] - before["chosen"], 3),
         kind=round(cured["kind"], 4),
         wins=round(cured["wins"], 4),
-        stories_before=round(stories[0], 4),
-        stories=round(stories[1], 4),
+        stories_before=round(stories["before"], 4),
+        stories=round(stories[list(ARMS)[-1]], 4),
     )
 
 

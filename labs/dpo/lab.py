@@ -152,8 +152,8 @@ def dpo_step(
 
     The loss is that of `dpo_loss` plus `nll` times the mean of -ln p over all tokens of the
     chosen answers that count, under the model that learns. Only that model gets a gradient. It is
-    in evaluation mode, so that dropout does not make it differ from its own copy. All the rest
-    is as in pretraining: AdamW with eps 1e-8, after clipping.
+    put into evaluation mode, so that dropout does not make it differ from its own copy. All the
+    rest is as in pretraining: AdamW with eps 1e-8, after clipping.
 
     Args:
         model: takes ids and returns logits; it learns.
