@@ -5,6 +5,7 @@ weighs; and the model that reads its whole text again for each token.
 """
 
 import itertools
+import math
 from types import SimpleNamespace
 
 import torch
@@ -186,6 +187,7 @@ def test_crop_keeps_the_room(lab, rng):
 
 
 def test_crop_refuses(lab, rng):
+    lab.Cache().crop(0)
     cache, pairs = lab.Cache(8), [both(rng, 3)]
     fill(cache, pairs)
     for length in (4, 8, -1):
@@ -195,7 +197,6 @@ def test_crop_refuses(lab, rng):
             continue
         raise AssertionError(f"crop({length}) of three words should raise ValueError")
     same(cache.length, 3, because="what was refused should have changed nothing")
-    lab.Cache().crop(0)
 
 
 def test_select(lab, rng):
@@ -389,12 +390,27 @@ def wrote(lab, model, ids, count, because, before=None, **settings):
     return torch.cat([ids, got], dim=1)
 
 
+def read_in(model, batch, count, because, tokens, chunk=512):
+    """Check that `count` words of a text were read in few pieces, then all tokens but the last.
+
+    The last word of the text may be read by itself. That is one piece more than it takes.
+    """
+    assert all(shape[0] == batch for shape in model.read), f"not all {batch} rows were read"
+    sizes, enough = [shape[1] for shape in model.read], math.ceil(count / chunk)
+    start = max(0, len(sizes) - tokens + 1)
+    text, drawn = sizes[:start], sizes[start:]
+    same(sum(text), count, because=f"words of the text that were read: {because}")
+    same(drawn, [1] * (tokens - 1), because="then each token by itself; the last is not read")
+    assert max(text) <= chunk, f"{max(text)} words were read at once, of at most {chunk}: {because}"
+    assert len(text) <= enough + 1, (
+        f"{count} words were read in {len(text)} pieces, where {enough} would do: {because}"
+    )
+
+
 def test_first_turn(lab, rng):
     model, ids = Reader(rng), words(rng, 2, 6)
     wrote(lab, model, ids, 5, "the likeliest token after all of the text so far, five times")
-    want = [(2, 6), (2, 1), (2, 1), (2, 1), (2, 1)]
-    because = "the text is read in one piece, then each new token by itself; the last is not read"
-    same(model.read, want, because=because)
+    read_in(model, 2, 6, "nothing is in the cache, so all of the text is read", tokens=5)
 
 
 def test_second_turn(lab, rng):
@@ -405,12 +421,12 @@ def test_second_turn(lab, rng):
         before = wrote(lab, model, ids, 4, "the second turn", before)
         because = (
             "5 words and 4 tokens came before, of which the last was not read; with that one and 3 "
-            "new words, 4 are to be read. Then follow three tokens"
+            "new words, 4 are to be read"
         )
-        same(model.read, [(batch, n) for n in (4, 1, 1, 1)], because=because)
+        read_in(model, batch, 4, because, tokens=4)
         ids = torch.cat([before, words(rng, batch, 2)], dim=1)
         wrote(lab, model, ids, 2, "the third turn", before)
-        same(model.read[0], (batch, 3), because="the third turn reads what the second left, too")
+        read_in(model, batch, 3, "the third turn reads what the second left, too", tokens=2)
 
 
 def test_taken_back(lab, rng):
@@ -420,7 +436,7 @@ def test_taken_back(lab, rng):
     ids[1, 5] = (ids[1, 5] + 1) % 11
     because = "row 1 was changed at its sixth word, so that all from there on is read anew"
     wrote(lab, model, ids, 3, because, before)
-    same(model.read[0], (2, 5), because=f"10 words, of which 5 are in the cache: {because}")
+    read_in(model, 2, 5, f"10 words, of which 5 are in the cache: {because}", tokens=3)
     same(model.cropped(), [[5], [5]], because="the cache of every block is cropped to 5 words")
 
 
@@ -431,9 +447,8 @@ def test_all_is_there(lab, rng):
         ids = before[:, :time]
         because = f"the first {time} words again: all are in the cache, and the last is read anew"
         wrote(lab, model, ids, 3, because, before)
-        want = [(2, 1)] * 3
         because = "the logits after the last word are not kept; it has to be read for them"
-        same(model.read, want, because=because)
+        read_in(model, 2, 1, because, tokens=3)
 
 
 def test_only_what_was_read(lab, rng):
@@ -441,29 +456,27 @@ def test_only_what_was_read(lab, rng):
     model.text = text[:, :4]
     because = "of the text before, only the first 4 words are in the cache (it was stopped there)"
     wrote(lab, model, text[:, :9], 2, because, text)
-    same(model.read[0], (2, 5), because=f"9 words are asked about; {because}")
+    read_in(model, 2, 5, f"9 words are asked about; {because}", tokens=2)
 
 
 def test_another_text(lab, rng):
     model, ids = Reader(rng), words(rng, 2, 6)
     wrote(lab, model, ids, 3, "the first text")
     wrote(lab, model, ids, 3, "with before=None, what is in the cache is forgotten")
-    same(model.read[0], (2, 6), because="with before=None, all of the text is read")
+    read_in(model, 2, 6, "with before=None, all of the text is read", tokens=3)
     same(model.cropped(), [[0], [0]], because="before=None empties the cache of every block")
 
 
 def test_in_pieces(lab, rng):
-    for time, chunk, want in [(10, 4, [4, 4, 2]), (9, 3, [3, 3, 3]), (5, 1, [1] * 5), (4, 9, [4])]:
+    for time, chunk in [(10, 4), (9, 3), (5, 1), (4, 9)]:
         model, ids = Reader(rng), words(rng, 2, time)
         because = f"a text of {time} words, read {chunk} at a time"
         before = wrote(lab, model, ids, 2, because, chunk=chunk)
-        same(model.read, [(2, n) for n in (*want, 1)], because=because)
+        read_in(model, 2, time, because, tokens=2, chunk=chunk)
         ids = torch.cat([before, words(rng, 2, time)], dim=1)
         because = f"a second turn of {time} words and the one that was left over, {chunk} at a time"
         wrote(lab, model, ids, 1, because, before, chunk=chunk)
-        sizes = [shape[1] for shape in model.read]
-        same(sum(sizes), time + 1, because=because)
-        same(max(sizes), min(chunk, time + 1), because=because)
+        read_in(model, 2, time + 1, because, tokens=1, chunk=chunk)
 
 
 def test_settings(lab, rng):
@@ -494,8 +507,8 @@ def test_as_it_is_drawn(lab, rng):
     same(len(model.read), 0, because="nobody has asked for a token yet")
     for count in range(1, 5):
         got.send(None)
-        because = f"the text was read in two pieces; tokens asked for so far: {count}"
-        same(len(model.read), 1 + count, because=because)
+        because = f"the text has 6 words, and a chunk 4; tokens asked for so far: {count}"
+        read_in(model, 1, 6, because, tokens=count, chunk=4)
 
 
 # With a model

@@ -308,7 +308,8 @@ def chunks(got):
     """The objects of the events before [DONE]."""
     data = parsed("".join(got))
     assert data, "there is no event"
-    assert data[-1] == "[DONE]", f"the last event should be [DONE], not {data[-1]!r}"
+    assert "\n" not in data[-1], "events run into one another: each ends with an empty line"
+    assert data[-1] == "[DONE]", f"the last event should be [DONE], not {data[-1]}"
     return list(map(loaded, data[:-1]))
 
 
@@ -642,8 +643,9 @@ def test_takes_turns(lab):
     want = ["a0", "b0", "c0", "a1", "b1", "cNone", "aNone", "b2", "b3", "bNone"]
     because = "three requests take turns, one event each: a long one holds up no short one"
     same(made, want, because=because)
+    same(len(bench.sent), 7, because="two, four and one events are sent")
     for note, count in (("a", 2), ("b", 4), ("c", 1)):
-        mine = [event for event in bench.sent if event.startswith(note)]
+        mine = [event for event in bench.sent if str(event).startswith(note)]
         same(mine, [f"{note}{n}" for n in range(count)], because=f"what was sent for {note}")
 
 
@@ -673,7 +675,9 @@ def test_the_client_goes(lab):
 
     task, events = bench.task(steps(40, made), send)
     text = raised(lambda: bench.ends(task))
-    assert "the client has gone" in text, f"respond should raise what `send` raises: {text}"
+    assert "the client has gone" in text, (
+        f"respond should raise what `send` raises, and raised {text or 'nothing'}"
+    )
     bench.closed(events)
     same(made, ["0", "1", "2"], because="for a client that has gone, nothing more is computed")
 
@@ -688,6 +692,9 @@ def test_cancelled_in_the_middle(lab):
             until = time.monotonic() + 0.1  # it has its turn while this token is computed
             while not found["task"].done() and time.monotonic() < until:
                 time.sleep(0.001)
+            # Once the task is done the loop is no longer run, so it is asked only before that.
+            task = found["task"]
+            found["free"] = task.done() or bench.free(seconds=1) or task.done()
         return "x" if len(made) < 40 else None
 
     found["task"], events = bench.task(step)
@@ -700,6 +707,10 @@ def test_cancelled_in_the_middle(lab):
         raise AssertionError("a task that was cancelled should end as cancelled")
     bench.closed(events)
     same(len(made), 3, because="after the token that was being computed, no other is")
+    assert found["free"], (
+        "after the task was cancelled the event loop stood still until the token was done: no "
+        "other client was served"
+    )
 
 
 def test_failures_come_out(lab):
@@ -714,6 +725,9 @@ def test_failures_come_out(lab):
     task, _ = bench.task(step)
     other, _ = bench.task(steps(3, []))
     text = raised(lambda: bench.ends(task))
-    assert "the model broke" in text, f"respond should raise what `events` raises: {text}"
+    assert "the model broke" in text, (
+        f"respond should raise what `events` raises, and raised {text or 'nothing'}"
+    )
     bench.ends(other)
-    same(sorted(bench.sent), ["0", "1", "2", "x"], because="another request should not notice")
+    sent = sorted(map(str, bench.sent))
+    same(sent, ["0", "1", "2", "x"], because="another request should not notice")

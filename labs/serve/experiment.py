@@ -17,6 +17,7 @@ import importlib.util
 import json
 import re
 import socket
+import textwrap
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -57,7 +58,7 @@ def experiment(lab, run) -> None:
             load.mixed = sum(said[seed] != alone[seed] for seed in said)
             loads.append(load)
             run.log(count, first_token_seconds=load.first, tokens_per_second=load.speed)
-            run.progress(len(loads), len(CLIENTS), f"{count} clients")
+            run.progress(len(loads), len(CLIENTS), f"{count} client{'s' * (count > 1)}")
         free = asyncio.run(longest_wait(server))
         drawn = asyncio.run(gone_after_three(server, model))
         refusals = asyncio.run(refused(server, desk))
@@ -77,7 +78,8 @@ def experiment(lab, run) -> None:
     )
     run.table("What was refused", ["request", "status", "sentence"], refusals)
     run.text(
-        "A short answer on the wire, and a long one in OpenAI's client", f"{stream}\n\n{spoken}"
+        "A short answer on the wire, and a long one in OpenAI's client",
+        "\n".join(textwrap.fill(text, 76, subsequent_indent="    ") for text in [*stream, spoken]),
     )
     run.figure("serving-in-seconds", draw(loads, free, blocked))
     mixed = sum(load.mixed for load in loads)
@@ -394,11 +396,11 @@ async def crowd(server: Server, clients: int) -> tuple[Load, dict[int, str]]:
     return Load(clients, mean(firsts), tokens / seconds), said
 
 
-async def first_events(server: Server) -> str:
-    """The stream of a short answer as it is."""
+async def first_events(server: Server) -> list[str]:
+    """The events of a short answer as they are, but for the time."""
     async with server.client() as client:
-        stream = "\n\n".join([f"data: {data}" async for data in client.ask(max_tokens=2)])
-    return re.sub(r'("created": )\d+', r"\1…", stream)
+        stream = [f"data: {data}" async for data in client.ask(max_tokens=2)]
+    return [re.sub(r'("created": )\d+', r"\1…", event) for event in stream]
 
 
 async def longest_wait(server: Server) -> float:

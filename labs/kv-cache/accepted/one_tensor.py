@@ -1,4 +1,4 @@
-"""Keys and values in one tensor, columns counted in Python, and a stream with a loop of its own."""
+"""Keys and values in one tensor, columns counted in Python, and the last word read by itself."""
 
 import torch
 
@@ -79,22 +79,23 @@ def shared_prefix(a, b):
 
 
 def stream(model, ids, max_new_tokens, cache, before=None, chunk=512, end=None, **settings):
-    """Read by a running index, then draw, hand out, and read what was drawn."""
+    """Read all but the last word; then it and what is drawn, one word at a time."""
     there = 0 if before is None else shared_prefix(before[:, : cache[0].length], ids)
     start = min(there, ids.shape[1] - 1)
     [block.crop(start) for block in cache]
+    unread = ids[:, -1:]
     with torch.no_grad():
-        while start < ids.shape[1]:
-            logits = model(ids[:, start : start + chunk], cache)
-            start += chunk
+        for place in range(start, ids.shape[1] - 1, chunk):
+            model(ids[:, place : min(place + chunk, ids.shape[1] - 1)], cache)
     ended = torch.zeros(len(ids), dtype=torch.bool)
-    for count in range(max_new_tokens):
+    for _ in range(max_new_tokens):
+        with torch.no_grad():
+            logits = model(unread, cache)
         drawn = sample(logits[:, -1], **settings)
         if end is not None:
             drawn[ended] = end
             ended |= drawn == end
         yield drawn
-        if ended.all() or count + 1 == max_new_tokens:
+        if ended.all():
             return
-        with torch.no_grad():
-            logits = model(drawn[:, None], cache)
+        unread = drawn[:, None]
