@@ -5,8 +5,9 @@ OpenAI's API, `admit` refuses what would cost too much, and `respond` sends it a
 among many, without holding up the others.
 
 None of these knows a model, a tokenizer or a network: what they need of them is handed in as
-functions. That is what makes them easy to try, and `llmpath serve` able to run on them. Several
-requests are under way at a time, so nothing may be kept outside of the functions' own variables.
+functions. That is what makes them easy to try, and lets `llmpath serve` write with `pieces` and
+`until`. Several requests are under way at a time, so nothing may be kept outside of the functions'
+own variables.
 
 Sources: "Server-sent events" in the HTML standard (WHATWG); OpenAI's API reference, "Streaming".
 """
