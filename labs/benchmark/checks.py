@@ -248,6 +248,8 @@ def test_pick_counts_bytes(lab):
     same(lab.pick(torch.tensor([-5.4, -5.0]), choices, by_bytes=True), 0, because=because)
     because = "per byte -6.6/6 = -1.1 loses to -5/5 = -1"
     same(lab.pick(torch.tensor([-6.6, -5.0]), choices, by_bytes=True), 1, because=because)
+    because = "the space is a byte of the answer: -2/2 = -1 beats -5.25/5 = -1.05"
+    same(lab.pick(torch.tensor([-2.0, -5.25]), [" a", " bcde"], by_bytes=True), 0, because=because)
 
 
 def test_pick_takes_the_first(lab):
@@ -272,6 +274,10 @@ def test_two_scores(lab, seed):
     near(got, (0.5, 0.5), 1e-9, because)
     because = "the middle 60 % reach from the 20 % quantile to the 80 % one: from 0 to 1"
     near(bootstrap_of(lab, scores, seed + 1, 4000, 0.6), (0.0, 1.0), 1e-9, because)
+    low, high = bootstrap_of(lab, scores, seed, 1)
+    assert low == high, (
+        f"resamples=1 takes one mean, so both ends are that mean; they are {low:g} and {high:g}"
+    )
 
 
 def binomial_quantile(items, share, tail):
@@ -393,6 +399,10 @@ def test_first_minus_second(lab, seed):
     got = compare_of(lab, better, worse, seed, 4000, 0.8)
     because = "the level and the number of resamples are for bootstrap"
     near(got, (0.44, 0.56), 0.021, because)
+    low, _ = compare_of(lab, better.bool(), worse.bool(), seed)
+    assert low > 0, (
+        f"scores that are True and False count 1 and 0; the interval begins at {low:.2f}"
+    )
     roots = torch.arange(40, dtype=torch.float64).sqrt()
     ends = [compare_of(lab, roots, 1 - roots**2 / 7, seed) for _ in range(2)]
     because = "the generator is for bootstrap as well: the same seed draws the same"
@@ -506,7 +516,7 @@ def test_inputs_untouched(lab, rng, seed):
     logps, scores = torch.tensor([-3.0, -1.0]), torch.tensor([0.5, 1.0, 0.0])
     others = torch.tensor([0.25, 1.0, 0.5])
     logp_of(lab, Model(rng), "de", choices)
-    same(lab.pick(logps, choices, True), 1, because="-1/4 is more than -3/2")
+    lab.pick(logps, choices, True)
     bootstrap_of(lab, scores, seed)
     compare_of(lab, scores, others, seed)
     lab.contaminated(tests, train, 3)

@@ -323,34 +323,40 @@ def described(world: World, person: Person, size: int, true: bool, draw: random.
 
 
 def show_scores(bench: Bench, tasks: list[Task], sheets) -> None:
-    """A row for each exam."""
+    """What is asked, and a row of scores for each exam."""
+    title = f"{len(tasks)} exams of {len(tasks[0].items)} items each"
+    bench.run.table(title, ["exam", "asks"], [[task.name, task.about] for task in tasks])
     rows = []
     for task in tasks:
         scores = [bench.told(sheets[name][task.name].right) for name in ARTEFACTS]
         share = f"{100 * task.chance:.0f}"
-        rows.append([task.name, task.about, len(task.items), share, f"{100 * task.best:.0f}",
-                     *scores])  # fmt: skip
-    columns = ["exam", "asks", "items", "chance", "best", *ARTEFACTS]
+        rows.append([task.name, share, f"{100 * task.best:.0f}", *scores])
+    columns = ["exam", "chance", "best", *ARTEFACTS]
     bench.run.table("Right answers in per cent, with 95 % intervals", columns, rows)
 
 
 def show_pairs(bench: Bench, tasks: list[Task], sheets) -> None:
     """How sure a difference is: the same items for both, and as if they were two exams."""
     rows = []
-    pairs = [(f"{t.name}: sft - aligned", sheets["sft"][t.name].right,
-              sheets["aligned"][t.name].right) for t in tasks]  # fmt: skip
+    both = "sft", "aligned"
+    pairs = [(task.name, both, *(sheets[name][task.name].right for name in both)) for task in tasks]
     last = sheets["sft"][tasks[-1].name]
-    pairs.append((f"{tasks[-1].name}: sft, sum - per byte", last.right, last.by_bytes))
-    for name, one, other in pairs:
+    name = f"{tasks[-1].name}, sft: sum - per byte"
+    pairs.append((name, ("sum", "per byte"), last.right, last.by_bytes))
+    for name, (first, second), one, other in pairs:
         low, high = bench.lab.compare(one, other, bench.generator, RESAMPLES)
-        apart = math.sqrt(sum(float(s.var()) / len(s) for s in (one, other)))
+        apart = 1.96 * math.sqrt(sum(float(s.var()) / len(s) for s in (one, other)))
         gap = float((one - other).mean())
-        sure = "the first" if low > 0 else "the second" if high < 0 else "neither"
-        rows.append([name, f"{100 * gap:+.0f}", f"{100 * low:+.0f} to {100 * high:+.0f}",
-                     f"{100 * (gap - 1.96 * apart):+.0f} to {100 * (gap + 1.96 * apart):+.0f}",
-                     sure])  # fmt: skip
-    columns = ["", "difference", "as pairs", "as two exams", "shown to be better"]
-    bench.run.table("Two on the same items, in points", columns, rows)
+        better = first if low > 0 else second if high < 0 else "neither"
+        rows.append([name, points(gap), points(low, high), points(gap - apart, gap + apart),
+                     better])  # fmt: skip
+    columns = ["", "difference", "as pairs", "as two exams", "shown better"]
+    bench.run.table("sft - aligned on the same items, in points", columns, rows)
+
+
+def points(*shares: float) -> str:
+    """Differences of shares in percentage points, with their sign, as a range if there are two."""
+    return " to ".join(f"{round(100 * share):+d}" for share in shares)
 
 
 def show_generation(bench: Bench, sheets) -> None:
@@ -417,8 +423,7 @@ def show_order(bench: Bench, world: World) -> None:
     for name in ("sft", "aligned"):
         one, other = (bench.sit(bench.models[name], orders[first]).right for first in (True, False))
         low, high = bench.lab.compare(one, other, bench.generator, RESAMPLES)
-        rows.append([name, bench.told(one), bench.told(other),
-                     f"{100 * low:+.0f} to {100 * high:+.0f}"])  # fmt: skip
+        rows.append([name, bench.told(one), bench.told(other), points(low, high)])
     columns = ["model", "right one first", "right one last", "difference, as pairs"]
     bench.run.table(f"Two options in the question: “{text}”", columns, rows)
 

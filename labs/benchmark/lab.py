@@ -144,7 +144,7 @@ def compare(
     an item that is hard is hard for both, and cancels.
 
     Args:
-        first: what each item counted for the one model, (items,).
+        first: what each item counted for the one model, (items,), of any dtype.
         second: the same for the other, in the same order.
         generator: as `bootstrap` takes it, like
         resamples: how many means to take, and

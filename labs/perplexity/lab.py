@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from llmpath.labkit.thread import earlier
 
-# What earlier labs give: the bits of each target (0 where it is IGNORE), a model to try yours on.
+# What earlier labs give: token_bits(logits, targets), the bits of each target, (batch, time), with
+# 0 where it is IGNORE; and a model to try yours on.
 token_bits, Bigram = earlier("pretrain").token_bits, earlier("pretrain").Bigram
 
 IGNORE = -100  # a target that counts for nothing, as in the labs before
