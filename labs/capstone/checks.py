@@ -44,6 +44,14 @@ def tidy(got):
     return {name: tuple(shape) for name, shape in got.items()}
 
 
+def alike(got, want, because):
+    """The same names, then the same shapes; what is missing or one too many is named."""
+    wrong = [f"{name} is missing" for name in want if name not in got]
+    wrong += [f"there is no {name}" for name in got if name not in want]
+    assert not wrong, f"{'; '.join(wrong[:3])}: {because}"
+    same(got, want, because=because)
+
+
 def test_shapes_by_hand(lab):
     got = tidy(lab.shapes(lab.Config(**SMALL)))
     layer = "model.layers.0"
@@ -60,15 +68,18 @@ def test_shapes_by_hand(lab):
         f"{layer}.mlp.up_proj.weight": (12, 8),
         f"{layer}.mlp.down_proj.weight": (8, 12),
     }
-    because = "11 tokens, vectors of 8, an mlp of 12, 4 heads of 2, of which 2 have keys and values"
-    same(got, want, because=because)
+    because = (
+        "11 tokens, vectors of 8, an mlp of 12, 4 heads of 2, of which 2 have keys and values, "
+        "and a head that is tied"
+    )
+    alike(got, want, because)
 
 
 def test_shapes_match(lab, rng):
     for each in sizes(rng):
         config = lab.Config(**each)
         because = f"the parameters of GPT(Config({', '.join(f'{k}={v}' for k, v in each.items())}))"
-        same(tidy(lab.shapes(config)), real(lab, config), because=because)
+        alike(tidy(lab.shapes(config)), real(lab, config), because)
 
 
 def stored(found, bits):
@@ -199,6 +210,10 @@ def test_wilson(lab, rng):
         wins, z = number(rng, 1, n - 1), 1 + number(rng, 0, 20) / 10
         rate, low, high = rates(lab, wins, 0, n - wins, z=z)
         assert low < rate < high, f"{wins} of {n}: the rate {rate:.3f} is not between the bounds"
+        assert low > 0 and high < 1, (
+            f"{wins} of {n}, z = {z}: the bounds {low:.3f} and {high:.3f} should lie within 0 and "
+            "1; only where all were won or lost is one of them at the edge"
+        )
         for bound in (low, high):
             away = abs(rate - bound) / math.sqrt(bound * (1 - bound) / n)
             because = (
@@ -288,7 +303,11 @@ def test_front_matter(lab):
         "tags": ["chat", "tiny"],
     }
     because = "what the hub reads; it spells the key `license`"
-    same({key: read.get(key) for key in want}, want, because=because)
+    missing = [key for key in want if key not in read]
+    assert not missing, (
+        f"the front matter has no key {missing[0]}; its keys are {', '.join(map(str, read))}"
+    )
+    same({key: read[key] for key in want}, want, because=because)
 
 
 def test_any_words(lab):

@@ -202,11 +202,11 @@ def test_zeros(lab, rng):
 def test_small_weights(lab, rng):
     for size in (1e-9, 1e-14):
         want, steps, w = known(rng, (3, 5), 0, 4)
-        codes, scales = quantised(lab, w * size, 4, 0)
+        codes, scales = quantised(lab, (w * size).float(), 4, 0)
         because = (
             f"weights of about {size:g} have steps that are as small; nothing is added to them"
         )
-        close(scales / size, steps, atol=1e-6, because=because)
+        close(scales.double() / size, steps, atol=1e-6, because=because)
         same(codes, want.to(torch.int8), because=because)
     least = 2.0**-149  # of float32. 180 / 127 of it is rounded to 1 of it, and 180 fits nowhere
     codes, _ = quantised(lab, torch.tensor([[180 * least, -180 * least]]), 8, 0)
@@ -379,6 +379,18 @@ def test_layer_is_small(lab, rng):
         )
         parameters = len(list(module.parameters()))
         assert parameters == 0, f"codes are not learned, but there are {parameters} parameters"
+        stands_alone(lab, module)
+
+
+def stands_alone(lab, module):
+    """Copy the layer, as averaging weights does: only what has no history can be copied."""
+    try:
+        lab.torch.optim.swa_utils.AveragedModel(module)
+    except RuntimeError:
+        raise AssertionError(
+            "the layer cannot be copied: a buffer of it is still a part of the graph that begins "
+            "at the linear layer's weight, and holds that weight in memory. Detach the weight first"
+        ) from None
 
 
 def test_saved_and_loaded(lab, rng):
@@ -401,6 +413,10 @@ def test_gradients(lab, rng):
         module, _, weight, _ = layer(lab, rng, 4, 5, bits)
         x, cotangent = random(rng, 2, 3, 5), random(rng, 2, 3, 4)
         found = lab.vjp(module, x, cotangent=cotangent)
+        assert found.args[0] is not None, (
+            "no gradient reaches x: something between x and the output cuts the graph, such as "
+            "no_grad, detach or .data"
+        )
         because = "the gradient with respect to x: an adapter below this layer learns from it"
         close(found.args[0], cotangent @ rounded(weight, bits), atol=1e-9, because=because)
 

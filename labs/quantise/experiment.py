@@ -261,7 +261,7 @@ def table(run, found: list[Version], floor: float | None) -> None:
         row += [f"{v.loss - floor:.3f}"] if floor is not None else []
         row += [f"{100 * v.facts:.0f} %"] if v.facts is not None else []
         rows.append(row)
-    run.table("Your model in fewer bits", columns, rows)
+    run.table("Your model in fewer bits (sizes without gaps between codes)", columns, rows)
 
 
 def conclude(run, whole: Version, best: Version, off: float, extra: str) -> None:
@@ -272,12 +272,19 @@ def conclude(run, whole: Version, best: Version, off: float, extra: str) -> None
                "logits_off": float(f"{off:.2g}")}  # fmt: skip
     said = (
         f"With {best.bits} bits and a step for each channel your model takes "
-        f"{100 * best.size / whole.size:.0f} % of its size and loses {lost:.3f} bits per token"
+        f"{100 * best.size / whole.size:.0f} % of its size and {price(lost)}"
     )
     if best.facts is not None and whole.facts is not None:
         figures |= {"facts": round(best.facts, 4), "facts_before": round(whole.facts, 4)}
         said += f"; it knows {100 * best.facts:.0f} % of the facts, after {100 * whole.facts:.0f} %"
     run.result(f"{said}.{extra}", **figures)
+
+
+def price(lost: float) -> str:
+    """What was lost, in words; rounding moves a model either way, now and then for the better."""
+    if lost < 0:
+        return f"loses nothing ({-lost:.3f} bits per token fewer, by chance)"
+    return f"loses {lost:.3f} bits per token"
 
 
 def draw(found: list[Version], floor: float | None) -> Figure:
@@ -298,8 +305,9 @@ def draw(found: list[Version], floor: float | None) -> Figure:
         if known:
             panels[1].plot(sizes, [100 * (v.facts or 0) for v in line], "o-", color=colour)
     panels[0].set_yscale("symlog", linthresh=0.01, linscale=0.6)
-    panels[0].set_ylim(-0.012, max(10.0, 2 * max(v.loss - whole.loss for v in found)))
-    ticks = [0, 0.01, 0.1, 1, 10]
+    every = [v.loss - whole.loss for v in found]
+    panels[0].set_ylim(min(-0.012, 2 * min(every)), max(10.0, 2 * max(every)))
+    ticks = [tick for tick in (-0.1, -0.01, 0, 0.01, 0.1, 1, 10) if tick >= 2 * min(every)]
     panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panels[0].minorticks_off()
     panels[0].axhline(0, color=GREY, linewidth=1)
@@ -309,7 +317,7 @@ def draw(found: list[Version], floor: float | None) -> Figure:
         panels[0].axhline(gap, color=GREY, linestyle=":", linewidth=1,
                           label=f"what float32 is above the floor ({gap:.3f})")  # fmt: skip
     panels[0].set_title("What fewer bits cost (numbers: bits of a code)", loc="left")
-    panels[0].legend(frameon=False)
+    panels[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
     if known:
         panels[1].axhline(100 * (whole.facts or 0), color="black", linestyle="--", linewidth=1,
                           label="float32")  # fmt: skip
