@@ -210,7 +210,7 @@ def test_wilson(lab, rng):
         wins, z = number(rng, 1, n - 1), 1 + number(rng, 0, 20) / 10
         rate, low, high = rates(lab, wins, 0, n - wins, z=z)
         assert low < rate < high, f"{wins} of {n}: the rate {rate:.3f} is not between the bounds"
-        assert low > 0 and high < 1, (
+        assert 0 < low < high < 1, (
             f"{wins} of {n}, z = {z}: the bounds {low:.3f} and {high:.3f} should lie within 0 and "
             "1; only where all were won or lost is one of them at the edge"
         )

@@ -12,6 +12,7 @@ beside a copy of the last model, as it would be uploaded. Intervals are Wilson's
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections import defaultdict
@@ -37,6 +38,7 @@ from llmpath.labkit.microworld import (
     utility,
 )
 from llmpath.labkit.thread import earlier
+from llmpath.portfolio.training import tokens_behind
 
 MODELS = ("base", "sft", "aligned", "quantised")  # `needs` in lab.yaml names them too
 LAST, BEFORE = "quantised", ("aligned", "sft")  # what is put out, and what it may come from
@@ -48,6 +50,7 @@ KIND = "Good evening."
 TELL = "Tell me about somebody."
 AT_ONCE = 60
 IGNORE = -100
+EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"base": "#0072B2", "sft": "#E69F00", "aligned": "#CC79A7", "quantised": "#009E73"}
 KINDS = {"choice": "#E69F00", "fact": "#D55E00", "syntax": "#0072B2"}
@@ -103,10 +106,12 @@ def experiment(lab, run) -> None:
     source = min(BEFORE, key=lambda name: distance(states[name], states[LAST]))
     won = compare(lab, found["aligned"], found["sft"])
     show(lab, run, found, won, source)
+    cost = spent(lab, run)
+    show_cost(run, cost)
     run.figure("report-card", draw(lab, found, exam.floor_known))
-    about = describe(found, won, source, exam)
+    about = describe(found, won, source, exam, cost)
     run.save("hub", publish(run.artefact(LAST), lab.model_card(about)))
-    conclude(run, found, won, source)
+    conclude(run, found, won, source, cost)
 
 
 # Measuring
@@ -281,6 +286,35 @@ def check_sizes(lab, model: nn.Module, report: Report) -> None:
         raise RuntimeError(f"the file has {report.size} bytes, and by the config {sorted(sizes)}")
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the training of one model took, after that of the model before it.
+
+    Attributes:
+        tokens: seen, all steps together.
+        flops: 6·N·D, N without the embeddings (Kaplan and others, 2020).
+        flops_of_all: 6·N·D, N with them (Hoffmann and others, 2022).
+    """
+
+    tokens: int
+    flops: int
+    flops_of_all: int
+
+
+def spent(lab, run) -> dict[str, Cost]:
+    """The cost of each model whose own run reported the tokens that it saw."""
+    found = {}
+    for name in MODELS:
+        folder = run.artefact(name)
+        tokens = tokens_behind(folder)
+        if tokens:
+            shapes = lab.shapes(earlier("gpt").GPT.load(folder).config)
+            sizes = {each: math.prod(shape) for each, shape in shapes.items()}
+            inner = sum(n for each, n in sizes.items() if not each.endswith(EMBEDDINGS))
+            found[name] = Cost(tokens, 6 * inner * tokens, 6 * sum(sizes.values()) * tokens)
+    return found
+
+
 def compare(lab, one: Report, other: Report) -> tuple[tuple[int, int, int], Any]:
     """Wins, ties and losses of one model's answers against another's; rate and bounds."""
     pairs = list(zip(one.values, other.values, strict=True))
@@ -326,6 +360,17 @@ def show(lab, run, found: Mapping[str, Report], won, source: str) -> None:
          f"{lost:+.3f} bits per token; {found[source].size / 1000:,.0f} kB became "
          f"{found[LAST].size / 1000:,.0f}"],
     ])  # fmt: skip
+
+
+def show_cost(run, cost: Mapping[str, Cost]) -> None:
+    """What training took, and by which count; nothing where no run reported its tokens."""
+    rows = [
+        [name, f"{each.tokens:,}", f"{each.flops:.2e}", f"{each.flops_of_all:.2e}"]
+        for name, each in cost.items()
+    ]
+    if rows:
+        columns = ["trained", "tokens D", "N without embeddings", "N of all parameters"]
+        run.table("What training took, in FLOPs: 6·N·D", columns, rows)
 
 
 def draw(lab, found: Mapping[str, Report], floor_known: bool) -> Figure:
@@ -382,14 +427,18 @@ def draw_gap(axes, found: Mapping[str, Report], floor_known: bool) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def describe(found: Mapping[str, Report], won, source: str, exam: Exam) -> Any:
+def describe(
+    found: Mapping[str, Report], won, source: str, exam: Exam, cost: Mapping[str, Cost]
+) -> Any:
     """What stands in the model card."""
-    last = found[LAST]
+    last, base = found[LAST], cost.get("base")
     counts, rate = won
     above = " above the floor" if exam.floor_known else ""
     figures = {
         "parameters": last.parameters,
         "bytes of weights, as codes": last.size,
+        "tokens seen in pretraining": base and base.tokens,
+        "FLOPs of pretraining (6·N·D, N without embeddings)": base and float(base.flops),
         f"bits per token{above}, base": found["base"].gap["all"],
         "facts known by the base model": found["base"].facts[0] / found["base"].facts[1],
         f"right answers of {last.right[1]} about people never asked about": last.right[0],
@@ -442,7 +491,7 @@ def publish(source: Path, card: str) -> Callable[[Path], None]:
     return write
 
 
-def conclude(run, found: Mapping[str, Report], won, source: str) -> None:
+def conclude(run, found: Mapping[str, Report], won, source: str, cost: Mapping[str, Cost]) -> None:
     """Say what the learner has made."""
     base, sft, last = found["base"], found["sft"], found[LAST]
     _, (rate, low, high) = won
@@ -455,6 +504,8 @@ def conclude(run, found: Mapping[str, Report], won, source: str) -> None:
             f"worth_{name}": round(r.worth, 4),
             f"bias_{name}": round(r.bias, 4),
         }
+    for name, each in cost.items():
+        figures |= {f"{name}_tokens": each.tokens, f"{name}_flops": float(f"{each.flops:.4g}")}
     figures |= {f"fact_gap_{kind}": round(gap, 4) for kind, gap in base.gap.items()}
     figures |= {
         "win_rate": round(rate, 4),

@@ -306,8 +306,8 @@ def draw(found: list[Version], floor: float | None) -> Figure:
             panels[1].plot(sizes, [100 * (v.facts or 0) for v in line], "o-", color=colour)
     panels[0].set_yscale("symlog", linthresh=0.01, linscale=0.6)
     every = [v.loss - whole.loss for v in found]
-    panels[0].set_ylim(min(-0.012, 2 * min(every)), max(10.0, 2 * max(every)))
-    ticks = [tick for tick in (-0.1, -0.01, 0, 0.01, 0.1, 1, 10) if tick >= 2 * min(every)]
+    panels[0].set_ylim(min(-0.012, 3 * min(every)), max(10.0, 2 * max(every)))
+    ticks = [tick for tick in (-0.1, -0.01, 0, 0.01, 0.1, 1, 10) if tick >= 3 * min(every)]
     panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panels[0].minorticks_off()
     panels[0].axhline(0, color=GREY, linewidth=1)

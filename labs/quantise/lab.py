@@ -125,9 +125,9 @@ class QuantLinear(nn.Module):
 
     It holds three buffers and no parameter: `codes`, (out_features, in_features) in int8, or packed
     if `bits` is at most 4, (out_features, in_features / 2 rounded up) in uint8; `scales`,
-    (out_features, 1); and `bias`, (out_features,) as it was in the layer, or None. All are detached:
-    nothing here keeps the float weight in memory. They are all that it needs to remember: a
-    state_dict loaded into another layer of that shape makes it equal.
+    (out_features, 1); and `bias`, (out_features,) as it was in the layer, or None. All are
+    detached: nothing here keeps the float weight in memory. They are all that it needs to remember:
+    a state_dict loaded into another layer of that shape makes it equal.
 
     Args:
         linear: the layer to stand in for; it is left as it is.

@@ -12,12 +12,19 @@ from llmpath.artefacts.supply import Artefact, Supplier
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.planner import plan
-from llmpath.portfolio.provenance import Origin, Picture, kept_run, origin, pictures
+from llmpath.portfolio.provenance import (
+    Origin,
+    Picture,
+    kept_run,
+    last_run,
+    origin,
+    pictures,
+)
+from llmpath.portfolio.training import Training, training
 from llmpath.portfolio.weights import Weights, size, weights
 from llmpath.running.records import RunRecord, list_runs
 from llmpath.workspace.folder import Workspace
 from llmpath.workspace.progress import StepProgress
-from llmpath.workspace.snapshots import sha256
 from llmpath.workspace.thread import source
 
 
@@ -67,12 +74,14 @@ class ArtefactCard:
     Attributes:
         weights: None for one that is no model.
         size: the bytes of all its files.
+        training: what the run that made it took; None where it trained nothing, or did not say.
     """
 
     artefact: Artefact
     origin: Origin
     weights: Weights | None
     size: int
+    training: Training | None
 
 
 @dataclass(frozen=True)
@@ -166,8 +175,7 @@ def gather(course: Course, workspace: Workspace, when: datetime) -> ReportCard:
 
 def _lab(course: Course, workspace: Workspace, lab: Lab, progress: StepProgress) -> LabCard:
     stands_on = source(course, lab, workspace)
-    runs = list_runs(workspace.root / "runs", lab.id)
-    run = _last(runs, sha256(stands_on.path.read_bytes()), reference=not stands_on.own)
+    run = last_run(course, workspace, lab)
     if run is None and not stands_on.own and lab.makes:
         run = kept_run(references.build_folder(course, lab, Variant()), lab)
     return LabCard(
@@ -179,20 +187,10 @@ def _lab(course: Course, workspace: Workspace, lab: Lab, progress: StepProgress)
         max_points=progress.max_points or lab.max_points,
         checks_passed=_checks_passed(lab, progress, own=stands_on.own),
         checks=len(lab.checks),
-        runs=len(runs),
+        runs=len(list_runs(workspace.root / "runs", lab.id)),
         run=run,
         pictures=pictures(run) if run is not None else (),
     )
-
-
-def _last(runs: tuple[RunRecord, ...], code: str, *, reference: bool) -> RunRecord | None:
-    """The last finished run of exactly this code."""
-    fits = (
-        run
-        for run in reversed(runs)
-        if run.outcome == "finished" and run.code == code and run.reference == reference
-    )
-    return next(fits, None)
 
 
 def _checks_passed(lab: Lab, progress: StepProgress, *, own: bool) -> int:
@@ -213,14 +211,17 @@ def _artefacts(course: Course, workspace: Workspace) -> tuple[ArtefactCard, ...]
         if (artefact := supplier.find(name)) is not None
         and (artefact.own or supplier.variant.data == DEFAULT_DATA)
     ]
-    return tuple(
-        ArtefactCard(
-            artefact=artefact,
-            origin=origin(course, workspace, artefact),
-            weights=weights(artefact.path),
-            size=size(artefact.path),
-        )
-        for artefact in found
+    return tuple(_artefact(course, workspace, artefact) for artefact in found)
+
+
+def _artefact(course: Course, workspace: Workspace, artefact: Artefact) -> ArtefactCard:
+    made, found = origin(course, workspace, artefact), weights(artefact.path)
+    return ArtefactCard(
+        artefact=artefact,
+        origin=made,
+        weights=found,
+        size=size(artefact.path),
+        training=training(made.run, found),
     )
 
 

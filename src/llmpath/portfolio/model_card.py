@@ -3,7 +3,8 @@
 A card says what the model is, what it was trained on and how, what the runs measured, and what
 it cannot do (Mitchell et al., "Model Cards for Model Reporting", 2019). Its front matter uses
 the keys of the hub's documentation ("Model Cards"): `language`, `license`, `license_name`,
-`license_link`, `library_name`, `pipeline_tag`, `tags` and `datasets`.
+`license_link`, `library_name`, `pipeline_tag`, `tags`, `datasets`, and `model-index` for what the
+course's summing up measured of this model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ from llmpath.errors import LlmpathError
 from llmpath.markup.literal import literal
 from llmpath.portfolio.licences import FILE, Licence
 from llmpath.portfolio.provenance import Origin, data_name, origin
+from llmpath.portfolio.summary import Summary, figures_of, summary
+from llmpath.portfolio.training import METHOD, Training, training
 from llmpath.portfolio.weights import Weights, weights
+from llmpath.running.events import Cell
+from llmpath.running.records import RunRecord
 from llmpath.running.request import NAMED_DATA
 from llmpath.workspace.thread import source
 
@@ -56,6 +61,8 @@ class Subject:
         stages: how each artefact that led to it came to be, its own last.
         own: ids of the labs behind it whose code is the learner's, as it stands today.
         reference: ids of those whose code is the reference's.
+        trained: what training took, for those of the stages that reported it.
+        summary: what the course's summing up says of it; None where no lab does that.
     """
 
     name: str
@@ -67,6 +74,8 @@ class Subject:
     stages: tuple[tuple[Artefact, Origin], ...]
     own: tuple[str, ...]
     reference: tuple[str, ...]
+    trained: tuple[tuple[str, Training], ...]
+    summary: Summary | None
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -104,6 +113,12 @@ def subject(supplier: Supplier, artefact: Artefact, name: str) -> Subject:
         stages=stages,
         own=tuple(lab.id for lab in in_order if lab.id in own),
         reference=tuple(lab.id for lab in in_order if lab.id not in own),
+        trained=tuple(
+            (each.name, took)
+            for each, made in stages
+            if (took := training(made.run, weights(each.path))) is not None
+        ),
+        summary=summary(course, workspace, artefact),
     )
 
 
@@ -127,7 +142,9 @@ def model_card(about: Subject, licence: Licence | None) -> str:
         *(_data(name) for name in about.data),
         "## How it was made",
         *_making(about),
-        "## What the runs measured",
+        *_training(about),
+        "## What was measured",
+        *_summed_up(about),
         *_measured(about),
         "## Limits",
         _limits(about),
@@ -136,8 +153,9 @@ def model_card(about: Subject, licence: Licence | None) -> str:
 
 
 def _front_matter(about: Subject, licence: Licence | None) -> str:
-    from huggingface_hub import ModelCardData
+    from huggingface_hub import EvalResult, ModelCardData
 
+    results = [EvalResult(**each) for each in _results(about)]
     other = licence is not None and licence.id == "other"
     text = ModelCardData(
         language="en" if about.data == (DEFAULT_DATA,) else None,
@@ -148,8 +166,29 @@ def _front_matter(about: Subject, licence: Licence | None) -> str:
         pipeline_tag="text-generation",
         tags=["llmpath", "education", "safetensors"],
         datasets=[name for name in about.data if _on_hub(name)] or None,
+        model_name=about.name if results else None,
+        eval_results=results or None,
     ).to_yaml()
     return str(text).strip()
+
+
+def _results(about: Subject) -> Iterator[dict[str, Any]]:
+    """What was measured of this very model, as the hub's EvalResult takes it."""
+    found = about.summary
+    if found is None or found.run is None or not found.fits:
+        return
+    data = data_name(found.run.data or DEFAULT_DATA)
+    names = {name for lab in about.course.labs.values() for name in lab.makes}
+    figures = figures_of(about.artefact.name, found.run.figures or {}, names)
+    for name, value in figures.items():
+        yield {
+            "task_type": "text-generation",
+            "dataset_type": data,
+            "dataset_name": data,
+            "metric_type": name,
+            "metric_name": name.replace("_", " "),
+            "metric_value": value,
+        }
 
 
 def _introduction(about: Subject) -> str:
@@ -227,6 +266,57 @@ def _stage(artefact: Artefact, made: Origin) -> str:
     return f"- **{literal(made.lab.title)}** ({'; '.join(facts)})"
 
 
+def _training(about: Subject) -> Iterator[str]:
+    if not about.trained:
+        return
+    yield "## What training took"
+    rows = [
+        f"| `{name}` | {took.tokens:,} | {took.parameters - took.embedding:,} | {took.flops:.2e} "
+        f"| {took.flops_of_all:.2e} |"
+        for name, took in about.trained
+    ]
+    heading = ["| | tokens | N | FLOPs | FLOPs, all parameters |", "| --- " + "| ---: " * 4 + "|"]
+    yield "\n".join([*heading, *rows])
+    yield METHOD
+
+
+def _summed_up(about: Subject) -> Iterator[str]:
+    """The figures of the run that sums up, if it measured this model, or how to get them."""
+    found = about.summary
+    if found is None:
+        return
+    yield f"### {literal(found.lab.title)}"
+    again = f"`llmpath lab run {found.lab.id}` measures it, and `llmpath export` then says it here."
+    if found.run is None:
+        yield f"This model was not measured beside those that it came from. {again}"
+    elif not found.fits:
+        yield f"{_run(found.run)} measured another `{about.artefact.name}` than this one. {again}"
+    else:
+        yield f"> {literal(found.run.sentence)}" if found.run.sentence else ""
+        yield f"{_run(found.run)}, in which this very model was measured."
+        yield _table(found.run.figures or {})
+
+
+def _run(run: RunRecord) -> str:
+    """Which run it was."""
+    facts = [
+        f"Run {run.number} of `{run.lab}`",
+        f"{run.started:%Y-%m-%d %H:%M}",
+        *([f"scale {run.scale}"] if run.scale else []),
+        *([f"data {literal(data_name(run.data))}"] if run.data else []),
+        *([f"seed {run.seed}"] if run.seed is not None else []),
+    ]
+    return ", ".join(facts)
+
+
+def _table(figures: Mapping[str, Cell]) -> str:
+    rows = [
+        f"| {literal(name.replace('_', ' '))} | {literal(str(value))} |"
+        for name, value in figures.items()
+    ]
+    return "\n".join(["| figure | value |", "| --- | --- |", *rows]) if rows else ""
+
+
 def _measured(about: Subject) -> Iterator[str]:
     runs = [(made.lab, made.run) for _, made in about.stages if made.run is not None]
     if not runs:
@@ -236,11 +326,7 @@ def _measured(about: Subject) -> Iterator[str]:
     for lab, run in runs:
         yield f"### {literal(lab.title)}"
         yield f"> {literal(run.sentence)}" if run.sentence else ""
-        rows = [
-            f"| {literal(name.replace('_', ' '))} | {literal(str(value))} |"
-            for name, value in (run.figures or {}).items()
-        ]
-        yield "\n".join(["| figure | value |", "| --- | --- |", *rows]) if rows else ""
+        yield _table(run.figures or {})
 
 
 def _limits(about: Subject) -> str:

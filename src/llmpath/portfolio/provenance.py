@@ -12,8 +12,10 @@ from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.running.events import Figure
 from llmpath.running.folder import REQUEST
-from llmpath.running.records import RunRecord, read_run, run_in
+from llmpath.running.records import RunRecord, list_runs, read_run, run_in
 from llmpath.workspace.folder import Workspace
+from llmpath.workspace.snapshots import sha256
+from llmpath.workspace.thread import source
 
 MAX_PICTURE = 8 << 20  # bytes; a page holds every picture
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -55,14 +57,44 @@ def origin(course: Course, workspace: Workspace | None, artefact: Artefact) -> O
     return Origin(lab, run, _time(said.get("made")), str(said.get("data") or ""))
 
 
+def last_run(course: Course, workspace: Workspace, lab: Lab) -> RunRecord | None:
+    """The last finished run of exactly the code that stands for a lab; None if there is none."""
+    stands_on = source(course, lab, workspace)
+    code = sha256(stands_on.path.read_bytes())
+    fits = (
+        run
+        for run in reversed(list_runs(workspace.root / "runs", lab.id))
+        if run.outcome == "finished" and run.code == code and run.reference != stands_on.own
+    )
+    return next(fits, None)
+
+
+def run_around(folder: Path) -> RunRecord | None:
+    """The run that made the artefact in a folder, found from that folder alone.
+
+    The learner's own stands in the workspace's `artifacts`, and its manifest names the run; the
+    reference's lies in the folder of its run.
+    """
+    said = own.manifest(folder)
+    if said is not None:
+        return read_run(folder.parent.parent / str(said.get("run", "")))
+    started = _began(folder.parent)
+    return None if started is None else run_in(folder.parent, "", started)
+
+
 def kept_run(folder: Path, lab: Lab) -> RunRecord | None:
     """The finished run that a folder of the reference's artefacts is; None if there is none."""
+    started = _began(folder)
+    run = None if started is None else run_in(folder, lab.id, started)
+    return run if run is not None and run.outcome == "finished" else None
+
+
+def _began(folder: Path) -> datetime | None:
+    """When the run of a folder that has no time in its name began; None if it is no run's."""
     try:
-        started = datetime.fromtimestamp((folder / REQUEST).stat().st_mtime)
+        return datetime.fromtimestamp((folder / REQUEST).stat().st_mtime)
     except OSError:
         return None
-    run = run_in(folder, lab.id, started)
-    return run if run.outcome == "finished" else None
 
 
 def pictures(run: RunRecord) -> tuple[Picture, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+_EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")  # transformers' names, as in its Llama
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,12 @@ class Weights:
 
     Attributes:
         parameters: how many numbers they are, weights that are shared counted once.
+        embedding: how many of them are the embeddings of tokens, and a head that is not tied.
         types: the types of the numbers as safetensors names them, such as F32, most first.
     """
 
     parameters: int
+    embedding: int
     types: tuple[str, ...]
 
 
@@ -34,18 +37,21 @@ def weights(folder: Path) -> Weights | None:
     from safetensors import SafetensorError, safe_open
 
     counts: Counter[str] = Counter()
+    embedding = 0
     try:
         files = [path for path in sorted(folder.iterdir()) if _WEIGHTS.fullmatch(path.name)]
         for path in files:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118 - it is no mapping
                     part = file.get_slice(name)
-                    counts[part.get_dtype()] += math.prod(part.get_shape())
+                    numbers = math.prod(part.get_shape())
+                    counts[part.get_dtype()] += numbers
+                    embedding += numbers if name.endswith(_EMBEDDINGS) else 0
     except (OSError, SafetensorError):
         return None
     if not counts:
         return None
-    return Weights(counts.total(), tuple(kind for kind, _ in counts.most_common()))
+    return Weights(counts.total(), embedding, tuple(kind for kind, _ in counts.most_common()))
 
 
 def size(path: Path) -> int:

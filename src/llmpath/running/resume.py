@@ -87,8 +87,13 @@ def sources(request: RunRequest) -> dict[str, str]:
     for lab, path in sorted(request.thread.items()):
         digests[f"{path.name} of {lab}"] = _sha256(path)
     for name, folder in sorted(request.artefacts.items()):
-        digests[f"the artefact {name}"] = _listing(folder)
+        digests[name_of(name)] = listing(folder)
     return digests
+
+
+def name_of(artefact: str) -> str:
+    """What `sources` calls an artefact."""
+    return f"the artefact {artefact}"
 
 
 def changed(record: RunRecord, request: RunRequest) -> tuple[str, ...]:
@@ -140,7 +145,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _listing(folder: Path) -> str:
+def listing(folder: Path) -> str:
     """A hash of the names, sizes and times of all that is in a folder: models can be large."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

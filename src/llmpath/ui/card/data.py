@@ -6,6 +6,7 @@ from typing import Any
 
 from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
 from llmpath.portfolio.provenance import Picture
+from llmpath.portfolio.training import METHOD, Training
 from llmpath.running.records import RunRecord
 from llmpath.ui.path import whose
 
@@ -76,4 +77,15 @@ def _artefact(card: ArtefactCard) -> dict[str, Any]:
         "run": str(origin.run.folder) if origin.run else None,
         "data": origin.data or None,
         "made": origin.made.isoformat() if origin.made else None,
+        "training": None if card.training is None else _training(card.training),
+    }
+
+
+def _training(took: Training) -> dict[str, Any]:
+    return {
+        "tokens": took.tokens,
+        "parameters_without_embeddings": took.parameters - took.embedding,
+        "flops": took.flops,
+        "flops_of_all_parameters": took.flops_of_all,
+        "method": METHOD,
     }

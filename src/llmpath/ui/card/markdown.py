@@ -28,6 +28,9 @@ def document(card: ReportCard, folder: Path) -> str:
         made = [wording.made(each) for each in card.artefacts]
         headings = ("Artefact", "Whose", "Parameters", "On disk", "From")
         parts += ["## What the labs have made", table(headings, made)]
+    if trained := wording.trained(card):
+        parts += [f"### {wording.TRAINING}", table(wording.TRAINING_COLUMNS, trained)]
+        parts += [wording.TRAINING_NOTE]
     for each in card.told:
         parts += _lab(each, folder)
     return "\n\n".join(parts) + "\n"

@@ -31,6 +31,10 @@ def page(card: ReportCard) -> str:
         add(main, "h2", "What the labs have made")
         rows = [wording.made(each) for each in card.artefacts]
         _table(main, ("Artefact", "Whose", "Parameters", "On disk", "From"), rows, (2, 3))
+    if trained := wording.trained(card):
+        add(main, "h3", wording.TRAINING)
+        _table(main, wording.TRAINING_COLUMNS, trained, (1, 2, 3, 4))
+        add(main, "p", wording.TRAINING_NOTE, class_="muted")
     for lab in card.told:
         _lab(add(main, "section"), lab)
     return serialise(root)

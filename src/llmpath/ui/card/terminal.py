@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -31,6 +33,10 @@ def render(card: ReportCard, console: Console) -> Group:
         parts += [Text(f"Not begun: {', '.join(waiting)}.", style="muted"), Text()]
     if card.artefacts:
         parts += [Text("What the labs have made", style="title"), *_made(card, console)]
+    if trained := wording.trained(card):
+        parts += [Text(), Text(wording.TRAINING, style="title")]
+        parts += _rows(wording.TRAINING_COLUMNS, trained, console, right=(1, 2, 3, 4))
+        parts += [Padding(Text(wording.TRAINING_NOTE, style="muted"), (0, 2))]
     return Group(*parts)
 
 
@@ -66,24 +72,40 @@ def _near(path: Path, root: Path) -> str:
 
 
 def _made(card: ReportCard, console: Console) -> list[RenderableType]:
-    """A row for each artefact; in a narrow window, a few lines for each."""
-    rows = [wording.made(each) for each in card.artefacts]
+    rows = tuple(wording.made(each) for each in card.artefacts)
+    titles = ("", "whose", "parameters", "on disk", "from")
+    return _rows(titles, rows, console, right=(2, 3))
+
+
+def _rows(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    console: Console,
+    *,
+    right: Collection[int],
+) -> list[RenderableType]:
+    """Rows under titles, the columns with some numbers (from 0) set to the right.
+
+    In a narrow window there are a few lines for each row, headed by its first cell.
+    """
     if console.width < NARROW:
-        named = ("", "parameters", "on disk", "from")
         return [
             Padding(
                 Group(
                     Text(name, style="title"),
-                    _facts(tuple((n, v) for n, v in zip(named, values, strict=True) if v)),
+                    _facts(tuple((n, v) for n, v in zip(titles[1:], values, strict=True) if v)),
                 ),
                 (0, 0, 0, 2),
             )
             for name, *values in rows
         ]
     table = Table(box=None, pad_edge=False, header_style="muted")
-    for title in ("", "whose", "parameters", "on disk", "from"):
-        justify = "right" if title in ("parameters", "on disk") else "left"
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    for number, title in enumerate(titles):
+        table.add_column(title, justify=_side(number in right))
     for row in rows:
         table.add_row(*row)
     return [Padding(table, (0, 2))]
+
+
+def _side(right: bool) -> Literal["left", "right"]:
+    return "right" if right else "left"

@@ -9,6 +9,7 @@ from rich.filesize import decimal
 from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
 from llmpath.portfolio.provenance import Origin, data_name
+from llmpath.portfolio.training import METHOD
 from llmpath.running.records import RunRecord
 from llmpath.ui.path import whose
 from llmpath.ui.words import number
@@ -21,6 +22,9 @@ SELF_CHECKED = (
 EMPTY = "Nothing has been graded, run or made here yet."
 NOT_GRADED = "–"
 ONWARD = "llmpath next"  # and what to type then
+TRAINING = "What training took"
+TRAINING_NOTE = METHOD + " Where a run reported no tokens there is no row."
+TRAINING_COLUMNS = ("Artefact", "Tokens", "N", "FLOPs", "FLOPs, all parameters")
 
 
 def summary(card: ReportCard) -> tuple[tuple[str, str], ...]:
@@ -82,10 +86,28 @@ def made(card: ArtefactCard) -> tuple[str, str, str, str, str]:
     """Name, whose, parameters, size, and from which run and when."""
     parameters = "" if card.weights is None else f"{card.weights.parameters:,}"
     place = _place(card.origin)
-    name, data = card.artefact.name, card.origin.data
-    if data not in ("", DEFAULT_DATA):
-        name += f", of {data_name(data)}"
-    return name, whose(card.artefact), parameters, decimal(card.size), place
+    return _name(card), whose(card.artefact), parameters, decimal(card.size), place
+
+
+def trained(card: ReportCard) -> tuple[tuple[str, str, str, str, str], ...]:
+    """For each artefact whose training was reported, what `TRAINING_COLUMNS` name."""
+    return tuple(
+        (
+            _name(each),
+            f"{took.tokens:,}",
+            f"{took.parameters - took.embedding:,}",
+            f"{took.flops:.2e}",
+            f"{took.flops_of_all:.2e}",
+        )
+        for each in card.artefacts
+        if (took := each.training) is not None
+    )
+
+
+def _name(card: ArtefactCard) -> str:
+    data = card.origin.data
+    of = f", of {data_name(data)}" if data not in ("", DEFAULT_DATA) else ""
+    return f"{card.artefact.name}{of}"
 
 
 def moment(when: datetime) -> str:
