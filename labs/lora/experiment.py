@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import Tensor, nn
 
 from llmpath.labkit import models, tokenizer
@@ -36,7 +37,8 @@ LOOKS = 2  # at each way of training, the one at the end among them
 SHOWN = 4  # the rank whose adapter is saved, and whose answers are shown
 ALL = "all weights"
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
+BLUE, ORANGE = "#0072B2", "#D55E00"
+HALO = [withStroke(linewidth=3, foreground="white")]  # labels stay readable on a path
 
 
 @dataclass(frozen=True)
@@ -368,14 +370,17 @@ def draw(arms: list[Arm]) -> Figure:
             color=colour,
             va="bottom" if whole else "top",
             ha="center" if whole else "left",
+            path_effects=HALO,
         )
     axes.plot(0, 100 * arms[0].looks[0].told, "k*", markersize=11)
-    axes.annotate("the base", (0, 100 * arms[0].looks[0].told), (8, 6), textcoords="offset points")
+    # Every path leads up and to the right from here, so that below there is room for the label.
+    axes.annotate("the base", (0, 100 * arms[0].looks[0].told), (9, -11),
+                  textcoords="offset points", path_effects=HALO)  # fmt: skip
     axes.set(xlabel="bits per token lost on stories", ylabel="per cent of questions answered right",
-             ylim=(-4, 110))  # fmt: skip
+             ylim=(-9, 105))  # fmt: skip
     axes.set_xlim(right=1.18 * max(look.bits - start for arm in arms for look in arm.looks))
-    axes.set_title("What is learned against what is forgotten; below each name, the numbers "
-                   "trained", loc="left", fontsize=11)  # fmt: skip
+    axes.set_title("What is learned against what is forgotten\nBelow each name, the numbers "
+                   "trained; a small dot is half-way", loc="left", fontsize=11)  # fmt: skip
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -153,6 +153,8 @@ def adapt(
 ) -> list[nn.Parameter]:
     """Give linear layers of a model an adapter each, and freeze all the rest.
 
+    Adapters that are there already stay as they are, frozen with the rest.
+
     A name means every module whose path is that name or ends in a dot and that name: "q_proj"
     is in all blocks, "0.mlp.up_proj" is in one, and "proj" is nowhere in a GPT.
 
@@ -194,6 +196,8 @@ def adapt(
 
 def adapter(model: nn.Module) -> dict[str, Tensor]:
     """All that was learned: the weights of A and B of every adapted layer, and nothing else.
+
+    They are given without a way back for gradients, as `state_dict` gives them.
 
     Returns:
         By the names that peft gives them: `PREFIX`, the path of the layer, and ".lora_A.weight" or

@@ -181,7 +181,7 @@ class RewardModel(nn.Module):
 
     def __init__(self, gpt: GPT) -> None:
         super().__init__()
-        ### BEGIN SOLUTION two parts; nn.init.zeros_
+        ### BEGIN SOLUTION two parts, the score from gpt.config.hidden_size; nn.init.zeros_
         self.model = gpt.model
         self.score = nn.Linear(gpt.config.hidden_size, 1, bias=False)
         nn.init.zeros_(self.score.weight)
