@@ -274,7 +274,7 @@ def test_a_conversation_is_written_with_the_models_own_template(tiny: Path, chat
     asked = Generation(messages=turns, temperature=0, max_tokens=9)
     with Engine(Source("chatty", chatty, Code())) as engine:
         said, _ = talk(engine, asked)
-        assert said == tiny_llama.likeliest(chatty, "<|user|>the<|end|><|assistant|>", 9)
+        assert said == tiny_llama.likeliest(chatty, "<|user|>the<|end|><|assistant|>", 9).lstrip()
         _, last = talk(engine, Generation(prompt="x" * tiny_llama.CONTEXT))
         assert isinstance(last, Refused)
         assert last.code == "context_length_exceeded"
@@ -285,6 +285,52 @@ def test_a_conversation_is_written_with_the_models_own_template(tiny: Path, chat
         _, last = talk(engine, asked)
         assert isinstance(last, Refused)
         assert last.code == "no_chat_template"
+
+
+@pytest.mark.parametrize("by", ["labs", "transformers"])
+def test_a_turn_does_not_read_the_earlier_ones_again(chatty: Path, by: str) -> None:
+    """A talk goes on, goes back and is shortened, and says what it would without a memory of it."""
+    run_by = code(load(locate()), None) if by == "labs" else Code()
+    talked = Conversation(True, Options(temperature=0, max_tokens=5), system="the")
+    reused = []
+    with Engine(Source("chatty", chatty, run_by)) as engine:
+
+        def reply() -> None:
+            asked = talked.request()
+            said, last = talk(engine, asked)
+            turns = (f"<|{turn.role}|>{turn.content}<|end|>" for turn in asked.messages)
+            written = f"{''.join(turns)}<|assistant|>"
+            assert said == tiny_llama.likeliest(chatty, written, 5).lstrip()
+            assert isinstance(last, Ended)
+            reused.append(last.reused_tokens)
+            talked.answered(said, ended=False)
+
+        for line in ("an wall", "a", "hall"):
+            talked.say(line)
+            reply()
+        assert talked.again()
+        reply()
+        assert talked.shorten()
+        talked.say("o")
+        reply()
+    first, second, third, again, _ = reused
+    assert first == 0
+    assert 5 < second < third <= again
+
+
+def test_an_answer_begins_with_its_first_word(tmp_path: Path, chatty: Path) -> None:
+    """The space that a model writes after the mark of an answer is on no line of the output."""
+    file = tmp_path / "streaming.py"
+    file.write_text(
+        "def write(draw, decode, prompt, *, end, max_tokens, stop=()):\n"
+        "    yield ' ', None\n    yield ' Mia', None\n    yield ' lives', 'stop'\n"
+    )
+    part = Part("streaming", "write", own=True)
+    own = Code({"streaming": part}, {"streaming": file}, (file,))
+    turns = (Message(role="user", content="the"),)
+    with Engine(Source("chatty", chatty, own)) as engine:
+        assert talk(engine, Generation(messages=turns))[0] == "Mia lives"
+        assert talk(engine, Generation(prompt="the"))[0] == "  Mia lives"
 
 
 @pytest.mark.parametrize("missing", ["tokenizer.json", "config.json", "model.safetensors"])

@@ -112,7 +112,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def expected(server: Server, said: str, tokens: int) -> str:
     """What transformers answers."""
-    return tiny_llama.likeliest(server.folder, f"<|user|>{said}<|end|><|assistant|>", tokens)
+    written = f"<|user|>{said}<|end|><|assistant|>"
+    return tiny_llama.likeliest(server.folder, written, tokens).lstrip()
 
 
 def test_the_official_client_chats(server: Server) -> None:
@@ -193,6 +194,47 @@ def test_fifty_clients_at_once_get_their_own_answers(server: Server) -> None:
     assert asyncio.run(all_of_them()) == [expected(server, said, 12) for said in asked]
     assert server.settles("llmpath_active_requests", 0)
     assert server.metric("llmpath_waiting_requests") == 0
+
+
+def test_fifty_conversations_at_once_go_on_from_their_own_words(server: Server) -> None:
+    """Each turn is what transformers answers to all before it, though most of it is not read again.
+
+    All begin with the same words, take turns, and one in five has an answer written once more.
+    """
+    before = server.metric("llmpath_reused_tokens_total")
+    used: list[tuple[int, int]] = []
+
+    async def talk(client: openai.AsyncOpenAI, number: int) -> list[tuple[str, str]]:
+        messages: list[Any] = [{"role": "system", "content": "w"}]
+        found = []
+        for turn in range(3):
+            messages.append({"role": "user", "content": f"{number} {turn}"})
+            for _ in range(1 + (number % 5 == turn)):
+                got = await client.chat.completions.create(
+                    model="tiny", messages=messages, temperature=0, max_tokens=4
+                )
+                said = str(got.choices[0].message.content)
+                written = "".join(f"<|{m['role']}|>{m['content']}<|end|>" for m in messages)
+                found.append((f"{written}<|assistant|>", said))
+                assert got.usage is not None
+                assert got.usage.prompt_tokens_details is not None
+                cached = got.usage.prompt_tokens_details.cached_tokens
+                used.append((got.usage.prompt_tokens, cached or 0))
+            messages.append({"role": "assistant", "content": said})
+        return found
+
+    async def all_of_them() -> list[list[tuple[str, str]]]:
+        async with openai.AsyncOpenAI(
+            base_url=f"{server.url}/v1", api_key="none", max_retries=0
+        ) as client:
+            return await asyncio.gather(*(talk(client, number) for number in range(50)))
+
+    for talked in asyncio.run(all_of_them()):
+        for written, said in talked:
+            assert said == tiny_llama.likeliest(server.folder, written, 4).lstrip()
+    asked, reused = (sum(column) for column in zip(*used, strict=True))
+    assert server.metric("llmpath_reused_tokens_total") - before == reused
+    assert asked / 3 < reused < asked
 
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}], "model": "tiny"}

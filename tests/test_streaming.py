@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from llmpath.course.loader import load
 from llmpath.errors import LlmpathError
 from llmpath.labkit import thread, tokenizer
-from llmpath.serving.streaming import Decode, Piece, Write, pieces, plain
+from llmpath.serving.streaming import Decode, Piece, Write, pieces, plain, trimmed
 
 MERGES = [(b"t", b"h"), (b"th", b"e"), (b"\xe2", b"\x82"), (b"\x82", b"\xac"), (b" ", b"\xf0")]
 SPOKEN: Tokenizer = tokenizer.from_merges(MERGES)
@@ -147,6 +147,15 @@ def test_other_things_than_text_are_errors(given: list[Any], message: str) -> No
     """Code of a lab can give out anything; what reaches a client is text, an end, or an error."""
     with pytest.raises(LlmpathError, match=re.escape(message)):
         list(pieces(given))
+
+
+def test_an_answer_has_no_space_before_its_first_word() -> None:
+    """However white space is spread over pieces; within the answer and after it, it stays."""
+    said = [" ", "", "\n ", " Mia ", " lives", " "]
+    found = list(trimmed([*(Piece(text) for text in said), Piece(" ", "stop")]))
+    assert [piece.text for piece in found] == ["", "", "", "Mia ", " lives", " ", " "]
+    assert found[-1].reason == "stop"
+    assert list(trimmed([Piece(" ", "length")])) == [Piece("", "length")]
 
 
 def test_nothing_comes_after_the_reason() -> None:

@@ -55,6 +55,8 @@ class Ended(_Answer):
             more) or `cancelled` (whoever asked did not want any more).
         prompt_tokens: of what was asked.
         completion_tokens: of what was written.
+        reused_tokens: of what was asked, those that did not have to be read, since an earlier
+            text began with them, too.
     """
 
     event: Literal["ended"] = "ended"
@@ -62,6 +64,7 @@ class Ended(_Answer):
     reason: Reason
     prompt_tokens: int
     completion_tokens: int
+    reused_tokens: int
 
 
 class Refused(_Answer):

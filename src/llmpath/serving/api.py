@@ -275,11 +275,12 @@ class Replies:
         }
 
 
-def usage(ended: Ended) -> dict[str, int]:
-    """How many tokens there were."""
+def usage(ended: Ended) -> dict[str, Any]:
+    """How many tokens there were, and how many of the prompt's did not have to be read."""
     prompt, completion = ended.prompt_tokens, ended.completion_tokens
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": ended.reused_tokens},
     }

@@ -114,8 +114,10 @@ class Turns:
                 "reason": reason,
                 "prompt_tokens": writing.prompt_tokens,
                 "completion_tokens": writing.tokens,
+                "reused_tokens": writing.reused_tokens,
             },
         )
+        self._voice.end(writing)
 
     def _broken(self, number: int, error: Exception) -> None:
         told = _explained(error, self._explainer)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmpath.errors import LlmpathError
 from llmpath.labkit import thread
 from llmpath.labkit.device import choose
 from llmpath.serving import runner
 from llmpath.serving.answers import Ready
+from llmpath.serving.readings import Reading, Readings
 from llmpath.serving.request import Generation
-from llmpath.serving.streaming import Piece, Write, pieces
+from llmpath.serving.streaming import Piece, Write, pieces, trimmed
 from llmpath.serving.tokenizer import Tokenizer, read
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONTEXT = 2048  # of a model that does not say, as in transformers' Llama
 
@@ -40,11 +44,15 @@ class Writing:
     Attributes:
         prompt_tokens: how many tokens it goes on from.
         tokens: how many were drawn.
+        reading: what was read of it; None before the first token.
+        reused_tokens: how many tokens of the prompt did not have to be read for it.
         pieces: draws a token when one is asked for.
     """
 
     prompt_tokens: int
     tokens: int = 0
+    reading: Reading | None = None
+    reused_tokens: int = 0
     pieces: Iterator[Piece] = field(default_factory=lambda: iter(()))
 
 
@@ -53,14 +61,14 @@ class Voice:
     """A model that can write several texts side by side.
 
     Attributes:
-        begin: begins a text.
+        readings: what was read before.
         sample: draws a token.
         stream: makes text of tokens.
         ready: what is said of it.
     """
 
     tokenizer: Tokenizer
-    begin: Callable[[], runner.Logits]
+    readings: Readings
     sample: runner.Sample
     stream: Write
     ready: Ready
@@ -74,17 +82,11 @@ class Voice:
         import torch
 
         ids = self._ids(asked)
-        room = self.ready.context - len(ids)
-        if room < 1:
-            raise RefusedError(
-                "context_length_exceeded",
-                f"The prompt has {len(ids)} tokens; the model can look at {self.ready.context}, "
-                "and needs room for at least one of its own.",
-            )
+        room = self._room(ids)
         generator = torch.Generator()
         generator.manual_seed(secrets.randbits(63) if asked.seed is None else asked.seed)
         most = room if asked.max_tokens is None else min(room, asked.max_tokens)
-        logits, writing = self.begin(), Writing(len(ids))
+        writing = Writing(len(ids))
 
         @torch.inference_mode()
         def draw(new: Sequence[int]) -> int:
@@ -93,9 +95,10 @@ class Voice:
                     f"More than {most} tokens were asked for.", "No more are allowed."
                 )
             writing.tokens += 1
-            return self.sample(logits(new), asked.temperature, asked.top_p, generator)
+            logits = self._logits(writing, [int(each) for each in new])
+            return self.sample(logits, asked.temperature, asked.top_p, generator)
 
-        writing.pieces = pieces(
+        found = pieces(
             self.stream(
                 draw,
                 self.tokenizer.text,
@@ -105,7 +108,36 @@ class Voice:
                 stop=asked.stop,
             )
         )
+        writing.pieces = trimmed(found) if asked.messages else found
         return writing
+
+    def end(self, writing: Writing) -> None:
+        """Keep what was read for it, for a text that begins alike."""
+        if writing.reading is not None:
+            self.readings.keep(writing.reading)
+
+    def _room(self, ids: Sequence[int]) -> int:
+        """How many tokens may follow these.
+
+        Raises:
+            RefusedError: if none may.
+        """
+        room = self.ready.context - len(ids)
+        if room < 1:
+            raise RefusedError(
+                "context_length_exceeded",
+                f"The prompt has {len(ids)} tokens; the model can look at {self.ready.context}, "
+                "and needs room for at least one of its own.",
+            )
+        return room
+
+    def _logits(self, writing: Writing, new: list[int]) -> Tensor:
+        """The logits, (vocab_size,), after tokens that follow what was read for it."""
+        if writing.reading is None:
+            writing.reading = self.readings.begin(new)
+            writing.reused_tokens = len(writing.reading.ids)
+            new = new[writing.reused_tokens :]
+        return writing.reading.read(new)
 
     def _ids(self, asked: Generation) -> list[int]:
         """The tokens to go on with."""
@@ -138,7 +170,7 @@ def load(request: dict[str, Any]) -> Voice:
     roles = tuple(role for role in ("sampling", "streaming") if role in parts)
     return Voice(
         tokenizer,
-        running.begin,
+        Readings(running.begin),
         runner.sampler(parts.get("sampling")),
         runner.writer(parts.get("streaming")),
         Ready(

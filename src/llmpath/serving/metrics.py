@@ -28,6 +28,11 @@ class Metrics:
         self._tokens = Counter(
             "llmpath_tokens", "Tokens read and written.", ["kind"], registry=self.registry
         )
+        self._reused = Counter(
+            "llmpath_reused_tokens",
+            "Tokens of prompts that did not have to be read again.",
+            registry=self.registry,
+        )
         self._seconds = self._histogram("llmpath_request_seconds", "From a request to its end.")
         self._first = self._histogram(
             "llmpath_first_token_seconds", "From a request to its first token."
@@ -51,6 +56,7 @@ class Metrics:
         """Count the tokens of a text that has ended."""
         self._tokens.labels("prompt").inc(ended.prompt_tokens)
         self._tokens.labels("completion").inc(ended.completion_tokens)
+        self._reused.inc(ended.reused_tokens)
 
     def text(self) -> bytes:
         """All of them, for Prometheus to read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 from llmpath.errors import LlmpathError
 from llmpath.labkit.thread import earlier
 from llmpath.serving import streaming
+from llmpath.serving.readings import Reader
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# From the tokens of one text that the model has not seen yet to the logits of the next one.
-Logits = Callable[[Sequence[int]], "Tensor"]
 # From logits, (vocab_size,), a temperature, a top_p and a generator to a token.
 Sample = Callable[["Tensor", float, float, "torch.Generator"], int]
 
@@ -31,7 +31,7 @@ class Runner:
         roles: which of the labs' parts it uses.
     """
 
-    begin: Callable[[], Logits]
+    begin: Callable[[], Reader]
     parameters: int
     roles: tuple[str, ...] = ()
 
@@ -44,6 +44,8 @@ def of_labs(
     A model's class has `load(folder)`, which raises ValueError where it cannot be such a model;
     the model is called with token ids, (1, time), and a cache, and returns logits,
     (1, time, vocab_size). The cache is a list with a `memory` for each of `model.config.layers`.
+    A memory that also has `crop(length)`, and then that `length`, is cut back to what one text has
+    in common with the next; without it, each text is read from its beginning.
 
     Raises:
         LlmpathError: if the folder is damaged.
@@ -61,14 +63,19 @@ def of_labs(
         raise _unloadable(folder, error) from error
     memory = _part(parts["memory"])
 
-    def begin() -> Logits:
+    def begin() -> Reader:
         cache = [memory() for _ in range(model.config.layers)]
 
-        def logits(new: Sequence[int]) -> Tensor:
+        def read(new: Sequence[int]) -> Tensor:
             found: Tensor = model(torch.tensor([list(new)], device=device), cache)
             return found[0, -1].float().cpu()
 
-        return logits
+        def crop(length: int) -> bool:
+            for each in cache:
+                each.crop(length)
+            return all(each.length == length for each in cache)
+
+        return Reader(read, crop, cache)
 
     return Runner(begin, sum(p.numel() for p in model.parameters()), ("model", "memory"))
 
@@ -92,17 +99,25 @@ def of_transformers(folder: Path, device: torch.device) -> Runner:
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(folder, error) from error
     model = model.to(device).eval()
+    # It is called `cache` from transformers 5.24 on, and nothing else from 5.40 on.
+    known = inspect.signature(model.forward).parameters
+    argument = "cache" if "cache" in known else "past_key_values"
 
-    def begin() -> Logits:
+    def begin() -> Reader:
         cache = DynamicCache()
 
-        def logits(new: Sequence[int]) -> Tensor:
+        def read(new: Sequence[int]) -> Tensor:
             ids = torch.tensor([list(new)], device=device)
-            found = model(input_ids=ids, past_key_values=cache, use_cache=True)
+            found = model(input_ids=ids, use_cache=True, **{argument: cache})
             last: Tensor = found.logits[0, -1].float().cpu()
             return last
 
-        return logits
+        def crop(length: int) -> bool:
+            # A number below 0 is how many to forget, in all versions; one above is not.
+            cache.crop(length - cache.get_seq_length())
+            return bool(cache.get_seq_length() == length)
+
+        return Reader(read, crop, cache)
 
     return Runner(begin, model.num_parameters())
 

@@ -102,6 +102,18 @@ def _begun(text: str, stop: Sequence[str]) -> int:
     return max(sizes, default=0)
 
 
+def trimmed(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same without white space before the first word.
+
+    Many models write a space there, as they learnt to: the mark before an answer is no text.
+    """
+    begun = False
+    for piece in pieces:
+        text = piece.text if begun else piece.text.lstrip()
+        begun = begun or text != ""
+        yield Piece(text, piece.reason)
+
+
 def pieces(written: Iterable[Any]) -> Iterator[Piece]:
     """What a `Write` gives out, up to its reason.
 
