@@ -88,7 +88,8 @@ class Provides(Model):
     Attributes:
         model: a class whose `load(folder)` is a language model: called with token ids and a
             cache, it returns logits. Its `config.layers` says how many blocks it has.
-        memory: a class; a list with one of it for each block is a model's cache.
+        memory: a class; a list with one of it for each block is a model's cache. With
+            `crop(length)` and `length`, a turn of a chat reads only what is new.
         sampling: a function that draws a token from logits.
         streaming: a generator that makes text of tokens as they are drawn.
     """
