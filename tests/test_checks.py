@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from llmpath.labkit.checks import Mismatch, alike, close, describe, has, same, show
+from llmpath.labkit.checks import Mismatch, alike, close, describe, has, number, same, show
 
 BECAUSE = "the reason"
 
@@ -349,3 +349,13 @@ def test_alike_knows_an_answer_by_type_shape_and_value():
     assert not alike(want.double(), want)
     assert not alike(want[None], want)
     assert not alike([1.0, -math.inf], want)
+
+
+def test_numbers_reach_both_ends() -> None:
+    """A drawn number is an int from low to high, both included, and the generator decides it."""
+    rng = torch.Generator().manual_seed(0)
+    drawn = [number(rng, 2, 5) for _ in range(200)]
+    assert set(drawn) == {2, 3, 4, 5}
+    assert all(type(each) is int for each in drawn)
+    assert [number(rng.manual_seed(0), 2, 5) for _ in range(3)] == [drawn[0]] * 3
+    assert number(rng, 7, 7) == 7

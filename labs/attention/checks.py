@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import alike, close, has, same
+from llmpath.labkit.checks import alike, close, has, number, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
@@ -12,10 +12,6 @@ PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
 
 def random(rng, *shape, dtype=torch.float64):
     return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def random_mask(rng, *shape):

@@ -13,7 +13,7 @@ from transformers.models.llama.modeling_llama import (
     apply_rotary_pos_emb,
 )
 
-from llmpath.labkit.checks import alike, close, describe, has, same
+from llmpath.labkit.checks import alike, close, describe, has, number, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 2e-5)]
@@ -22,10 +22,6 @@ WORDS = "batch, time, hidden_size"
 
 def random(rng, *shape, dtype=torch.float64):
     return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def causal(time, past=0):

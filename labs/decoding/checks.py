@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from llmpath.labkit.checks import a_generator, close, describe, same
+from llmpath.labkit.checks import a_generator, close, describe, number, same
 
 RARE = 1e-7  # a right answer fails a χ² test this often
 LONGEST = 200  # tokens that a stream of these checks never reaches
@@ -18,10 +18,6 @@ LONGEST = 200  # tokens that a stream of these checks never reaches
 
 def random(rng, *shape, scale=2.0):
     return scale * torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def uniform(rng, low, high):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaConfig, LlamaForCausalLM
 
-from llmpath.labkit.checks import alike, close, describe, has, same
+from llmpath.labkit.checks import alike, close, describe, has, number, same
 
 LOGITS = "batch, time, vocab_size"
 SIZES = {"vocab_size": 23, "hidden_size": 16, "intermediate_size": 20, "layers": 2}
@@ -15,10 +15,6 @@ SIZES |= {"heads": 4, "kv_heads": 2, "rope_base": 200.0, "eps": 0.01, "tied": Tr
 
 def random(rng, *shape, dtype=torch.float64):
     return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def words(rng, batch, time):

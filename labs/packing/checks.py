@@ -5,14 +5,10 @@ import itertools
 import pytest
 import torch
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, number, same
 
 END = 3
 IGNORE = -100
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def some_documents(rng, count, longest):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from llmpath.labkit.checks import alike, close, has, same
+from llmpath.labkit.checks import alike, close, has, number, same
 
 # Angles may be computed in float32, so that even float64 agrees to about 1e-7 times the position.
 CLOSE = 3e-5
@@ -16,10 +16,6 @@ CLOSE = 3e-5
 
 def random(rng, *shape, dtype=torch.float64):
     return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def turned(x, positions, base=10_000.0):

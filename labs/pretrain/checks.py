@@ -7,14 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch.optim.adamw import adamw
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, number, same
 
 IGNORE = -100
 VOCABULARY = 7
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def a_batch(rng, rows=3, time=5, ignored=4):

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import alike, close, has, same
+from llmpath.labkit.checks import alike, close, has, number, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
@@ -20,10 +20,6 @@ LEADING = [(6,), (2, 5), (2, 3, 4), ()]
 
 def random(rng, *shape, dtype=torch.float64, scale=2.0):
     return (scale * torch.randn(*shape, generator=rng, dtype=torch.float64)).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def logarithms(*rows):

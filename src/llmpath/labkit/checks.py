@@ -134,6 +134,17 @@ def alike(got: Any, want: torch.Tensor, *, atol: float = 1e-6, rtol: float = 1e-
     )
 
 
+def number(rng: torch.Generator, low: int, high: int) -> int:
+    """A whole number from `low` to `high`, both included, all equally likely.
+
+    Args:
+        rng: the check's generator.
+        low: the smallest, and
+        high: the largest that there is.
+    """
+    return int(sys.modules["torch"].randint(low, high + 1, (), generator=rng))
+
+
 def a_generator(got: Any, what: str) -> Any:
     """What a function returned, refused if it is not a generator.
 
