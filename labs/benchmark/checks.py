@@ -10,15 +10,11 @@ import random
 
 import torch
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, number, raises, same
 
 LETTERS = "abcdefgh "
 VOCABULARY = [*LETTERS, "ab", "cd", "abc", " a", "gh"]
 RARE = 5.5  # standard errors: a right answer is further off less than once in a million times
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def text(rng, low, high):
@@ -358,13 +354,8 @@ def test_covers_the_truth(lab, rng, seed):
 
 
 def test_refuses_no_scores(lab):
-    try:
-        got = lab.bootstrap(torch.zeros(0), torch.Generator().manual_seed(0))
-    except ValueError:
-        return
-    raise AssertionError(
-        f"without a score there is no interval: ValueError was expected, and {describe(got)} came"
-    )
+    generator = torch.Generator().manual_seed(0)
+    raises(lambda: lab.bootstrap(torch.zeros(0), generator), "an interval without a single score")
 
 
 # compare
@@ -410,15 +401,12 @@ def test_first_minus_second(lab, seed):
 
 
 def test_refuses_unlike_lengths(lab):
+    generator = torch.Generator().manual_seed(0)
     for lengths in ((3, 4), (1, 4)):
         first, second = (torch.ones(length) for length in lengths)
-        try:
-            got = lab.compare(first, second, torch.Generator().manual_seed(0))
-        except ValueError:
-            continue
-        raise AssertionError(
-            f"{lengths[0]} scores and {lengths[1]} make no pairs: ValueError was expected, and "
-            f"{describe(got)} came"
+        raises(
+            lambda a=first, b=second: lab.compare(a, b, generator),
+            f"comparing {lengths[0]} scores with {lengths[1]}, which make no pairs,",
         )
 
 

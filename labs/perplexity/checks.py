@@ -10,14 +10,10 @@ from fractions import Fraction
 import torch
 import torch.nn.functional as F
 
-from llmpath.labkit.checks import close, describe, raises, same
+from llmpath.labkit.checks import close, describe, number, raises, same
 
 F64 = torch.float64
 IGNORE = -100
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def bits_of(chances):
