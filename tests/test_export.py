@@ -14,6 +14,7 @@ import tiny_llama
 import torch
 import yaml
 from conftest import SMALL_COURSE, Learner, environment
+from huggingface_hub import ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 MAKER = '''
@@ -151,6 +152,34 @@ def test_the_card_says_what_it_is_and_whose(learner: Learner) -> None:
     assert "self-checked" in text
     assert str(learner.root) not in text
     assert not (learner.root / "mine" / "llmpath.json").exists()
+
+
+def test_the_summing_up_is_told_of_the_model_that_it_measured(newcomer: Learner) -> None:
+    """How to get its figures; then the figures, for programs as well; and none of another model."""
+    lab = Path(newcomer.environment["LLMPATH_COURSE"]) / "labs" / "shouting"
+    text = (lab / "lab.yaml").read_text()
+    (lab / "lab.yaml").write_text(text.replace("makes: [late]", "summary: true"))
+    (lab / "experiment.py").write_text(
+        "def experiment(lab, run):\n"
+        "    run.result('Summed up.', gap_early=0.25, word_early='fine', win_rate=0.75)\n"
+    )
+    makes(newcomer, "adding", "alpha")
+    card = newcomer.root / "mine" / "README.md"
+    assert newcomer.types("export", "early", "mine").returncode == 0
+    assert "`llmpath lab run shouting` measures it" in card.read_text()
+    assert "model-index" not in front_matter(newcomer.root / "mine")
+    makes(newcomer, "shouting", "beta")
+    newcomer.types("export", "early", "mine", "--force")
+    assert "Run 1 of `shouting`, " in card.read_text()
+    assert "| gap | 0.25 |" in card.read_text()
+    assert "| win rate | 0.75 |" in card.read_text()
+    (result,) = ModelCard.load(card).data.eval_results
+    assert (result.metric_type, result.metric_value) == ("gap", 0.25)
+    assert result.dataset_type == "microworld"
+    assert newcomer.types("lab", "run", "adding").returncode == 0
+    newcomer.types("export", "early", "mine", "--force")
+    assert "measured another `early` than this one" in card.read_text()
+    assert "0.25" not in card.read_text()
 
 
 def test_the_furthest_along_is_taken_and_talks(learner: Learner) -> None:

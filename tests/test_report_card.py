@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from test_html_report import read
 
 from llmpath.markup.literal import literal
+from llmpath.portfolio.summary import figures_of, split
 from llmpath.portfolio.weights import weights
 
 HEAVY = ("torch", "transformers", "datasets", "matplotlib")
@@ -134,6 +135,40 @@ def test_parameters_are_counted_without_torch(tiny: Path) -> None:
     assert found is not None
     assert found.parameters == model.num_parameters()
     assert found.types == ("F32",)
+
+
+def test_training_is_counted_by_tokens_and_weights(maker: Learner, tiny: Path) -> None:
+    """6·N·D with and without embeddings, of the last tokens that the run reported; in each form."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    inner = sum(
+        weight.numel() for name, weight in model.named_parameters() if "layers" in name
+    ) + sum(weight.numel() for weight in model.model.norm.parameters())
+    file = Path(maker.environment["LLMPATH_COURSE"]) / "labs" / "adding" / "experiment.py"
+    words = "    run.progress(1, 2, tokens=700)\n    run.progress(2, 2, tokens=1000)\n"
+    file.write_text(file.read_text().replace("    figure = ", f"{words}    figure = ", 1))
+    maker.solves("adding", "alpha")
+    assert maker.types("grade", "adding").returncode == 0
+    assert maker.types("lab", "run", "adding").returncode == 0
+    (made,) = maker.reads("report")["artefacts"]
+    took = made["training"]
+    assert (took["tokens"], took["flops"]) == (1000, 6 * inner * 1000)
+    assert took["flops_of_all_parameters"] == 6 * model.num_parameters() * 1000
+    told = maker.types("report", "--html", "r.html", "--markdown", "r.md").stdout
+    for text in (told, (maker.root / "r.md").read_text(), read(maker.root / "r.html").text()):
+        assert f"{6 * inner * 1000:.2e}" in text
+        assert "Kaplan et al. (2020)" in flat(text)
+
+
+def test_figures_of_models_are_laid_side_by_side() -> None:
+    """By the longest name that ends a figure's; what names no model of the lab stays apart."""
+    figures = {"gap_a": 1, "gap_b_a": 2, "facts_a": 3.5, "rate": 4, "kind_c": "x"}
+    measures, others = split(figures, ("a", "b_a"))
+    assert measures == {"gap": {"a": 1, "b_a": 2}, "facts": {"a": 3.5}}
+    assert others == {"rate": 4, "kind_c": "x"}
+    assert figures_of("b_a", figures, ("a", "b_a")) == {"gap": 2}
+    assert figures_of("a", {"rate": 4, "said": "x"}, ("a",)) == {"rate": 4}
 
 
 def test_weights_that_are_damaged_or_beside_do_not_count(tmp_path: Path, tiny: Path) -> None:

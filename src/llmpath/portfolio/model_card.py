@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from llmpath.errors import LlmpathError
 from llmpath.markup.literal import literal
 from llmpath.portfolio.licences import FILE, Licence
 from llmpath.portfolio.provenance import Origin, data_name, origin
-from llmpath.portfolio.summary import Summary, figures_of, summary
+from llmpath.portfolio.summary import Summary, figures_of, split, summary
 from llmpath.portfolio.training import METHOD, Training, training
 from llmpath.portfolio.weights import Weights, weights
 from llmpath.running.events import Cell
@@ -178,8 +178,7 @@ def _results(about: Subject) -> Iterator[dict[str, Any]]:
     if found is None or found.run is None or not found.fits:
         return
     data = data_name(found.run.data or DEFAULT_DATA)
-    names = {name for lab in about.course.labs.values() for name in lab.makes}
-    figures = figures_of(about.artefact.name, found.run.figures or {}, names)
+    figures = figures_of(about.artefact.name, found.run.figures or {}, found.lab.needs)
     for name, value in figures.items():
         yield {
             "task_type": "text-generation",
@@ -294,7 +293,21 @@ def _summed_up(about: Subject) -> Iterator[str]:
     else:
         yield f"> {literal(found.run.sentence)}" if found.run.sentence else ""
         yield f"{_run(found.run)}, in which this very model was measured."
-        yield _table(found.run.figures or {})
+        measures, others = split(found.run.figures or {}, found.lab.needs)
+        yield _compared(measures, found.lab.needs)
+        yield _table(others)
+
+
+def _compared(measures: Mapping[str, Mapping[str, Cell]], models: Sequence[str]) -> str:
+    """A row for each measure, a column for each model."""
+    rows = [
+        f"| {literal(measure.replace('_', ' '))} | "
+        + " | ".join(literal(str(values.get(each, ""))) for each in models)
+        + " |"
+        for measure, values in measures.items()
+    ]
+    heading = [f"| | {' | '.join(models)} |", "| --- " + "| ---: " * len(models) + "|"]
+    return "\n".join([*heading, *rows]) if rows else ""
 
 
 def _run(run: RunRecord) -> str:
@@ -339,7 +352,8 @@ def _limits(about: Subject) -> str:
         "- It was made to learn from, and is no use for anything else: it is small, was trained "
         "for a short time on one kind of text, and knows nothing beyond that text.\n"
         f"{invented}"
-        "- What it writes can be wrong or make no sense. It was not tested for safety or bias.\n"
+        "- What it writes can be wrong or make no sense. Nobody has tested it for safety, nor for "
+        "other bias than stands above.\n"
         "- Its figures are self-checked: they were measured on the author's own machine, by the "
         "experiments of the course, and nobody else has verified them."
     )

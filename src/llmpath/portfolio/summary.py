@@ -42,28 +42,40 @@ def summary(course: Course, workspace: Workspace | None, artefact: Artefact) -> 
     return Summary(labs[-1], run, fits)
 
 
+def split(
+    figures: Mapping[str, Cell], artefacts: Collection[str]
+) -> tuple[dict[str, dict[str, Cell]], dict[str, Cell]]:
+    """The figures of a summing up, sorted by the models that they are of.
+
+    A figure whose name ends in `_` and the name of an artefact is that artefact's.
+
+    Args:
+        figures: what the run found.
+        artefacts: the names of those that the lab needs.
+
+    Returns:
+        Of each measure what it is of each artefact, and the figures that are of none.
+    """
+    known = sorted(artefacts, key=len, reverse=True)
+    measures: dict[str, dict[str, Cell]] = {}
+    others: dict[str, Cell] = {}
+    for key, value in figures.items():
+        whose = next((each for each in known if key.endswith(f"_{each}")), None)
+        if whose is None:
+            others[key] = value
+        else:
+            measures.setdefault(key.removesuffix(f"_{whose}"), {})[whose] = value
+    return measures, others
+
+
 def figures_of(
     name: str, figures: Mapping[str, Cell], artefacts: Collection[str]
 ) -> dict[str, int | float]:
-    """The numbers among the figures of a summing up that are those of one model.
-
-    A figure whose name ends in `_` and the name of an artefact is that artefact's. Where none ends
-    so, all are taken to be the model's.
-
-    Args:
-        name: of the artefact that the model is.
-        figures: what the run found.
-        artefacts: the names of all artefacts of the course.
-
-    Returns:
-        The numbers by what is left of their names.
-    """
-    known = sorted(artefacts, key=len, reverse=True)
-    whose = {key: next((each for each in known if key.endswith(f"_{each}")), None)
-             for key in figures}  # fmt: skip
-    wanted = name if any(whose.values()) else None
+    """The numbers among the figures that are of one model; all of them where none names a model."""
+    measures, others = split(figures, artefacts)
+    mine = {key: values.get(name) for key, values in measures.items()} if measures else others
     return {
-        key.removesuffix(f"_{wanted}"): value
-        for key, value in figures.items()
-        if whose[key] == wanted and isinstance(value, (int, float)) and math.isfinite(value)
+        key: value
+        for key, value in mine.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
     }

@@ -86,7 +86,10 @@ def _lab(section: Element, lab: LabCard) -> None:
         return
     add(section, "p", one_line(lab.run.sentence))
     add(section, "p", wording.run(lab.run), class_="muted")
-    if found := wording.figures(lab.run):
+    if rows := wording.compared(lab):
+        models = wording.models(lab)
+        _table(section, ("", *models), rows, range(1, 1 + len(models)))
+    if found := wording.figures(lab):
         _facts(section, found)
     for picture in lab.pictures:
         _picture(section, picture, lab)

@@ -9,7 +9,9 @@ from rich.filesize import decimal
 from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
 from llmpath.portfolio.provenance import Origin, data_name
+from llmpath.portfolio.summary import split
 from llmpath.portfolio.training import METHOD
+from llmpath.running.events import Cell
 from llmpath.running.records import RunRecord
 from llmpath.ui.path import whose
 from llmpath.ui.words import number
@@ -76,10 +78,33 @@ def no_run(lab: LabCard) -> str:
     return "Its experiment was not run to its end with the code in use."
 
 
-def figures(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    """What a run found, by name."""
-    found = (record.figures or {}).items()
-    return tuple((name.replace("_", " "), number(value)) for name, value in found)
+def figures(lab: LabCard) -> tuple[tuple[str, str], ...]:
+    """What its run found, by name, but for what `compared` says."""
+    _, others = _figures(lab)
+    return tuple((name.replace("_", " "), number(value)) for name, value in others.items())
+
+
+def compared(lab: LabCard) -> tuple[tuple[str, ...], ...]:
+    """Of the run that sums up, a row for each measure, with a cell for each of `models`."""
+    measures, _ = _figures(lab)
+    return tuple(
+        (
+            name.replace("_", " "),
+            *(number(values[each]) if each in values else "" for each in models(lab)),
+        )
+        for name, values in measures.items()
+    )
+
+
+def models(lab: LabCard) -> tuple[str, ...]:
+    """The artefacts that its run measured side by side."""
+    measures, _ = _figures(lab)
+    return tuple(each for each in lab.lab.needs if any(each in row for row in measures.values()))
+
+
+def _figures(lab: LabCard) -> tuple[dict[str, dict[str, Cell]], dict[str, Cell]]:
+    found = (lab.run.figures if lab.run else None) or {}
+    return split(found, lab.lab.needs if lab.lab.summary else ())
 
 
 def made(card: ArtefactCard) -> tuple[str, str, str, str, str]:
