@@ -282,8 +282,8 @@ def conclude(run, whole: Version, best: Version, off: float, extra: str) -> None
 
 def price(lost: float) -> str:
     """What was lost, in words; rounding moves a model either way, now and then for the better."""
-    if lost < 0:
-        return f"loses nothing ({-lost:.3f} bits per token fewer, by chance)"
+    if lost < 0.0005:
+        return "loses nothing: it needs as many bits per token as before, or fewer"
     return f"loses {lost:.3f} bits per token"
 
 
