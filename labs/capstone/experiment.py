@@ -351,7 +351,7 @@ def show(lab, run, found: Mapping[str, Report], won, source: str) -> None:
               ["", "size", above, "by kind", "facts", "answers", "worth",
                "off the bias", "tokens per second"], rows)  # fmt: skip
     (wins, ties, losses), rate = won
-    lost = found[LAST].gap["all"] - found[source].gap["all"]
+    lost = round(found[LAST].gap["all"] - found[source].gap["all"], 3) + 0.0  # never -0
     run.table("One against another", ["question", "found"], [
         ["Are aligned answers worth more than those of sft?",
          f"{wins} times, {ties} times the same, {losses} times less: "
@@ -369,8 +369,8 @@ def show_cost(run, cost: Mapping[str, Cost]) -> None:
         for name, each in cost.items()
     ]
     if rows:
-        columns = ["trained", "tokens D", "N without embeddings", "N of all parameters"]
-        run.table("What training took, in FLOPs: 6·N·D", columns, rows)
+        columns = ["trained", "tokens, D", "6·N·D, N without embeddings", "6·N·D, N with them"]
+        run.table("What training took, in floating-point operations", columns, rows)
 
 
 def draw(lab, found: Mapping[str, Report], floor_known: bool) -> Figure:
@@ -433,6 +433,7 @@ def describe(
     """What stands in the model card."""
     last, base = found[LAST], cost.get("base")
     counts, rate = won
+    forgotten = last.gap["all"] - found["base"].gap["all"]
     above = " above the floor" if exam.floor_known else ""
     figures = {
         "parameters": last.parameters,
@@ -468,7 +469,8 @@ def describe(
             "of that world.",
             "It has taken up the bias of its text: it expects some jobs to be done by women and "
             "others by men.",
-            "What it was taught first, telling stories, it has largely forgotten.",
+            f"Stories, which it was taught first, cost it {forgotten:.2f} bits per token more than "
+            "the model that it began as.",
             "Its figures were measured by its author, on questions of the same kind as those that "
             "it learned from.",
         ),
