@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +55,7 @@ def opened() -> tuple[ModuleType, ModuleType]:
     assert spec is not None
     assert spec.loader is not None
     experiment = importlib.util.module_from_spec(spec)
+    sys.modules["experiment"] = experiment  # where its dataclasses look for it
     spec.loader.exec_module(experiment)
     return thread.earlier(LAB), experiment
 
