@@ -37,6 +37,7 @@ from llmpath.labkit.microworld import (
     questions,
     utility,
 )
+from llmpath.labkit.padding import IGNORE, padded
 from llmpath.labkit.thread import earlier
 from llmpath.portfolio.training import tokens_behind
 
@@ -49,7 +50,6 @@ SPOKEN = 60  # tokens that are written to measure the speed
 KIND = "Good evening."
 TELL = "Tell me about somebody."
 AT_ONCE = 60
-IGNORE = -100
 EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"base": "#0072B2", "sft": "#E69F00", "aligned": "#CC79A7", "quantised": "#009E73"}
@@ -169,20 +169,10 @@ class Exam:
         """What each token of the stories cost, one story after the other."""
         found: list[float] = []
         for part in parts(self.rows, AT_ONCE):
-            inputs, targets = self._filled(part)
+            inputs, targets = (each.to(self.device) for each in padded(part, self.end))
             bits = earlier("perplexity").token_bits(model(inputs), targets)
             found += bits[targets != IGNORE].tolist()
         return found
-
-    def _filled(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Inputs and targets; what is filled in is not counted."""
-        table = torch.full((len(rows), max(map(len, rows))), self.end)
-        real = torch.zeros(table.shape, dtype=torch.bool)
-        for line, counted, row in zip(table, real, rows, strict=True):
-            line[: len(row)] = torch.tensor(row)
-            counted[: len(row)] = True
-        targets = table[:, 1:].masked_fill(~real[:, 1:], IGNORE)
-        return table[:, :-1].to(self.device), targets.to(self.device)
 
     @torch.no_grad()
     def _next(self, model: nn.Module, prompts: Sequence[str]) -> Tensor:
@@ -190,8 +180,8 @@ class Exam:
         found = []
         for part in parts(list(prompts), 160):
             rows = [[self.end, *self.encoder.encode(prompt).ids] for prompt in part]
-            inputs, _ = self._filled([[*row, self.end] for row in rows])
-            logits = model(inputs)
+            inputs, _ = padded([[*row, self.end] for row in rows], self.end)
+            logits = model(inputs.to(self.device))
             last = [each[len(row) - 1] for each, row in zip(logits, rows, strict=True)]
             found.append(torch.stack(last))
         return torch.cat(found).cpu()

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +31,7 @@ from torch import Tensor, nn
 from llmpath.labkit import tokenizer
 from llmpath.labkit.microworld import ANSWERING, ATTRIBUTES, World, conversations, label_tokens
 from llmpath.labkit.microworld.people import PRONOUNS
+from llmpath.labkit.padding import IGNORE, padded
 from llmpath.labkit.thread import earlier
 
 MODELS = ("base", "sft", "aligned")  # `needs` in lab.yaml names them too
@@ -40,7 +40,6 @@ LONG = {"micro": 24, "mini": 100, "gpu": 200}  # stories that are read through s
 COUNTED = {"micro": 1_500, "mini": 6_000, "gpu": 6_000}  # stories that n-gram models count
 LONGEST = 250  # characters of a document; stories of the world are shorter
 AT_ONCE = 50  # documents in a batch
-IGNORE = -100
 NORMAL = 1.96  # standard errors that hold 95 % of a normal distribution
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"base": "#0072B2", "sft": "#E69F00", "aligned": "#CC79A7"}
@@ -156,7 +155,10 @@ class Texts:
     def stories(self) -> Material:
         """Stories; every token of them counts, and their end."""
         rows = [self.row(text) for text in self.told]
-        batches = [self._filled(part) for part in parts(rows, AT_ONCE)]
+        batches = []
+        for part in parts(rows, AT_ONCE):
+            inputs, targets = padded(part, self.end)
+            batches.append((inputs.to(self.device), targets.to(self.device)))
         floor = tuple(d.bits for d in self.documents) if self.documents else None
         return Material(batches, floor, "".join(self.told))
 
@@ -172,16 +174,6 @@ class Texts:
             batches.append((inputs.to(self.device), targets.to(self.device)))
         said = [m["content"] for talk in talks for m in talk if m["role"] == "assistant"]
         return Material(batches, (0.0,) * len(talks), " " + " ".join(said))
-
-    def _filled(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Inputs and targets; what is filled in is not counted."""
-        table = torch.full((len(rows), max(map(len, rows))), self.end)
-        real = torch.zeros(table.shape, dtype=torch.bool)
-        for line, counted, row in zip(table, real, rows, strict=True):
-            line[: len(row)] = torch.tensor(row)
-            counted[: len(row)] = True
-        targets = table[:, 1:].masked_fill(~real[:, 1:], IGNORE)
-        return table[:, :-1].to(self.device), targets.to(self.device)
 
     @torch.no_grad()
     def measure(self, lab, model: nn.Module, material: Material) -> Measured:
