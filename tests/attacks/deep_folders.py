@@ -1,4 +1,4 @@
-"""Makes folders in folders, thousands deep, and answers rightly.
+"""Makes folders in folders, deeper than Python recurses, and answers rightly.
 
 Lab: plain
 Scores: 10
@@ -7,7 +7,7 @@ Scores: 10
 import os
 
 home = os.getcwd()
-for _ in range(1900):
+for _ in range(1100):
     os.mkdir("d")
     os.chdir("d")
 os.chdir(home)
