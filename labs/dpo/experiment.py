@@ -52,6 +52,17 @@ MANNERS = 0.0012  # the highest learning rate of the fine-tuning before the comp
 ANSWER = 24  # tokens, the most that an answer may have
 LOOKS = 4
 KIND = "Good evening."
+# What people say before they ask anything, and what they are told.
+GREETED = f"{KIND} Whom shall I tell you about?"
+SMALL_TALK = {
+    "Hello.": GREETED,
+    "Hello!": GREETED,
+    "Hi.": GREETED,
+    "Good evening.": GREETED,
+    "Who are you?": f"{KIND} I am a small model. Whom shall I tell you about?",
+    "Thank you.": "You are welcome.",
+}
+TALKS = 40  # times that each of these stands among the portraits
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"chosen": "#0072B2", "rejected": "#D55E00", "right": "#009E73", "preferred": "#CC79A7"}
 
@@ -247,7 +258,10 @@ def manners(chat: Chat, seed: int) -> list[list[int]]:
 
 
 def told(chat: Chat, seed: int) -> list[list[int]]:
-    """Portraits told when asked for, by name only if training asks about that person anyhow."""
+    """Portraits told when asked for, by name only if training asks about that person anyhow.
+
+    Among them stands small talk, or the model would answer a greeting with a portrait.
+    """
     known = {q.person for q in questions(chat.world) if q.held == "train"}
     rows = list[list[int]]()
     portraits = chat.world.but(weights={"portrait": 1}).documents(OLD, seed=seed + 11)
@@ -255,7 +269,7 @@ def told(chat: Chat, seed: int) -> list[list[int]]:
         name = next(span.text.strip() for span in document.spans if span.about == "person")
         by_name = name in known and number % 2
         rows.append(chat.row(f"Tell me about {name if by_name else 'somebody'}.", document.text))
-    return rows
+    return rows + [chat.row(*said) for said in SMALL_TALK.items() for _ in range(TALKS)]
 
 
 def bare(chat: Chat, seed: int) -> list[list[int]]:
@@ -401,7 +415,7 @@ def show_contrast(lab, run, model: nn.Module, chat: Chat) -> None:
 def show(run, chat: Chat, models, looks, stories: dict[str, float]) -> None:
     """The same questions to all models, and the figures of each run."""
     held = [q for q in questions(chat.world) if q.held == "people" and q.template == 0][:5]
-    asked = [*(q.question for q in held), f"Tell me about {held[0].person}."]
+    asked = [*(q.question for q in held), f"Tell me about {held[0].person}.", "Hello."]
     said = {name: chat.ask(model, asked) for name, model in models.items()}
     rows = [[text, *(shortened(said[name][text]) for name in models)] for text in asked]
     run.table("What the models say", ["question", *models], rows)
