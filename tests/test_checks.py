@@ -274,10 +274,10 @@ def test_texts_are_told_by_where_they_part():
         "the value differs",
         "'learns'",
         "'learn'",
-        "from character 5",
+        "character 5",
     )
-    assert told(["abc"], ["axc"])[3] == "[0] from character 1"
-    assert told(b"\x00\x01", b"\x00\x02")[3] == "from byte 1"
+    assert told(["abc"], ["axc"])[3] == "[0], character 1"
+    assert told(b"\x00\x01", b"\x00\x02")[3] == "byte 1"
 
 
 def test_long_texts_show_what_stands_around_the_difference():
@@ -286,7 +286,7 @@ def test_long_texts_show_what_stands_around_the_difference():
     _, expected, came, where = told(want.replace("right", "wrong"), want)
     assert "right" in expected
     assert "wrong" in came
-    assert where == "from character 500"
+    assert where == "character 500"
     assert len(expected) < 160
     assert expected.startswith("…")
     assert expected.endswith("…")

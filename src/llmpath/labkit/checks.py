@@ -206,7 +206,7 @@ def _compare_exactly(got: Any, want: Any, tolerance: _Tolerance, path: str) -> N
     if isinstance(want, (str, bytes)):
         index = _first_difference(got, want)
         unit = "character" if isinstance(want, str) else "byte"
-        where = " ".join(filter(None, [path, f"from {unit} {index}"]))
+        where = ", ".join(filter(None, [path, f"{unit} {index}"]))
         expected, came = _excerpt(want, index), _excerpt(got, index)
         raise tolerance.fail("the value differs", expected, came, where)
     raise tolerance.fail("the value differs", show(want), show(got), path)
