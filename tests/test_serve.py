@@ -364,6 +364,21 @@ def test_the_end_waits_for_what_is_being_answered(tmp_path: Path) -> None:
         assert server.process.wait(timeout=30) == 0
 
 
+def test_the_end_does_not_wait_for_ever(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is still written when the grace after Ctrl-C is over ends with an error, and quietly."""
+    with serving(tmp_path, slow=True) as server:
+        asked = {"model": "tiny", "prompt": "bcdefgb", "max_tokens": 9, "stream": True}
+        with httpx.stream("POST", server.url + TEXT, json=asked, timeout=60) as got:
+            pieces = got.iter_text()
+            next(pieces)
+            server.process.send_signal(signal.SIGINT)
+            text = "".join(pieces)
+        last = json.loads(text.strip().rpartition("data: ")[2])
+        assert last["error"]["code"] == "server_ended"
+        assert server.process.wait(timeout=30) == 0
+        assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_dead_model_is_told(tmp_path: Path) -> None:
     """When the model's process ends, so do requests and health, with 503; nobody waits for ever."""
     with serving(tmp_path, slow=True) as server:

@@ -26,6 +26,7 @@ import torch
 class Memory:
     calls = 0
     long = False
+    longest = False
 
 
 class Model(torch.nn.Module):
@@ -47,6 +48,9 @@ class Model(torch.nn.Module):
         cache[0].long |= ids.size(1) == 6
         if cache[0].long and cache[0].calls == 3:
             time.sleep(5)
+        cache[0].longest |= ids.size(1) == 7
+        if cache[0].longest and cache[0].calls == 3:
+            time.sleep(60)
         return torch.nn.functional.one_hot(torch.tensor([[ord("a")]]), 300) * 100.0
 """
 TEMPLATE = (

@@ -124,6 +124,8 @@ class Completions:
             await self._refuse(exchange, error)
         except ClientDisconnect:
             exchange.status = GONE
+        except asyncio.CancelledError:  # by uvicorn, once the grace of a server that ends is over
+            await self._refuse(exchange, _ending())
         finally:
             seconds = time.monotonic() - exchange.began
             endpoint = "chat" if self._chat else "text"
@@ -273,6 +275,12 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, None]) -> None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _ending() -> ApiError:
+    return ApiError(
+        503, "The server was stopped.", kind="server_error", code="server_ended", retry=True
+    )
 
 
 def _too_slow(seconds: float) -> ApiError:

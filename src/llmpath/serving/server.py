@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -56,8 +57,17 @@ def run(app: Starlette, listening: socket.socket) -> None:
         server_header=False,
         lifespan="off",
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     with _ended_quietly():
         uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's log is to be shown: not what Ctrl-C does to open answers.
+
+    They are cancelled, which is as it should be, and the clients are told.
+    """
+    return "timeout graceful shutdown exceeded" not in str(record.msg)
 
 
 @contextlib.contextmanager
