@@ -264,7 +264,7 @@ def _compare_dicts(got: Any, want: dict[Any, Any], tolerance: _Tolerance, path: 
     if missing or extra:
         raise tolerance.fail(
             "the keys differ",
-            "the keys " + _shorten(", ".join(show(key) for key in want)),
+            "the keys " + (_shorten(", ".join(show(key) for key in want)) or "(none)"),
             "the keys " + (_shorten(", ".join(show(key) for key in got)) or "(none)"),
             path,
         )
