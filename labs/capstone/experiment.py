@@ -383,7 +383,8 @@ def draw(lab, found: Mapping[str, Report], floor_known: bool) -> Figure:
                 axes.errorbar(place, value, yerr=error, color="black", capsize=3, linewidth=1)
             digits = 0 if value >= 5 else 2
             axes.annotate(f"{value:.{digits}f}", (place, max(high, 0)), (0, 3), ha="center",
-                          textcoords="offset points", fontsize=9)  # fmt: skip
+                          textcoords="offset points", fontsize=9,
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
         axes.set_title(title, loc="left", fontsize=10)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.margins(y=0.15)
