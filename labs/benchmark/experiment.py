@@ -10,13 +10,12 @@ All items are also written as tasks for lm-eval, with the log-probabilities that
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import random
 import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -639,6 +638,9 @@ class Reader:
         self.model, self.encode = model, encode
         self.ids: list[int] = []
         self.cache = DynamicCache()
+        # It is called `cache` from transformers 5.24 on.
+        known = inspect.signature(self.model.forward).parameters
+        self.argument = "cache" if "cache" in known else "past_key_values"
 
     def ask(self, prompt: str) -> tuple[Callable[[Tensor], Tensor], str]:
         """A model that has read all of a prompt but its last word, and that word."""
@@ -649,8 +651,7 @@ class Reader:
         def model(ids: Tensor) -> Tensor:
             cache = copy.deepcopy(self.cache)
             cache.batch_repeat_interleave(len(ids))
-            with quiet():
-                return self.model(ids, past_key_values=cache).logits
+            return self.model(ids, **{self.argument: cache}).logits
 
         return model, word
 
@@ -665,17 +666,8 @@ class Reader:
         elif kept < len(self.ids):
             self.cache.crop(kept - len(self.ids))
         new = torch.tensor([ids[kept:]])
-        with quiet():
-            self.model.model(new, past_key_values=self.cache)
+        self.model.model(new, **{self.argument: self.cache})
         self.ids = ids
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the warning that `past_key_values` is called `cache` from transformers 5.24 on."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
-        yield
 
 
 def real(bench: Bench, world: World) -> dict[str, Any]:
