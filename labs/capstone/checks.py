@@ -10,14 +10,10 @@ import re
 import torch
 import yaml
 
-from llmpath.labkit.checks import close, describe, raises, same
+from llmpath.labkit.checks import close, describe, number, raises, same
 
 SMALL = {"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "layers": 1}
 SMALL |= {"heads": 4, "kv_heads": 2}
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 # Sizes

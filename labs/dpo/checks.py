@@ -11,15 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch.optim.adamw import adamw
 
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, number, same
 
 IGNORE = -100
 VOCABULARY = 7
 PLAIN = {"max_norm": 100.0, "weight_decay": 0.0}  # nothing is clipped, nothing decays
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def random(rng, *shape, scale=1.0):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import torch
 
-from llmpath.labkit.checks import a_generator, close, describe, has, same
+from llmpath.labkit.checks import a_generator, close, describe, has, number, same
 
 F64 = torch.float64
 KEYS = "batch, kv_heads, length, head_size"
@@ -19,10 +19,6 @@ LONGEST = 200  # tokens that a stream of these checks never reaches
 
 def random(rng, *shape, dtype=F64):
     return torch.randn(*shape, generator=rng, dtype=F64).to(dtype)
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def words(rng, batch, time, vocab_size=11):

@@ -13,15 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch.optim.adamw import adamw
 
-from llmpath.labkit.checks import close, describe, has, same
+from llmpath.labkit.checks import close, describe, has, number, same
 
 VOCABULARY = 9
 PLAIN = {"max_norm": 100.0, "weight_decay": 0.0}  # nothing is clipped, nothing decays
 PARTS = "the parts should be called `model` (the body of the GPT) and `score`"
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def random(rng, *shape, scale=1.0):

@@ -13,17 +13,13 @@ from torch.optim.adamw import adamw
 from transformers import PreTrainedTokenizerFast
 
 from llmpath.labkit import tokenizer
-from llmpath.labkit.checks import close, describe, same
+from llmpath.labkit.checks import close, describe, number, same
 
 IGNORE = -100
 USER, ASSISTANT, END = 1, 2, 3  # marks of the small conversations; other tokens are 4 and above
 VOCABULARY = 12
 WORDS = ("Where", "does", "Mia", "live?", "the", "mill", "<", "|", "a|b", "x < y", "Zoë", "\n", "é")
 EDGES = ("", " ", "\n", "\t ")
-
-
-def number(rng, low, high):
-    return int(torch.randint(low, high + 1, (), generator=rng))
 
 
 def one_of(rng, things):
