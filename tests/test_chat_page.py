@@ -134,7 +134,9 @@ def test_escape_stops_an_answer(tmp_path: Path, browser: webdriver.Chrome) -> No
     """What was written stays, the server has its place back, and the talk goes on."""
     with serving(tmp_path, slow=True) as server:
         opened(browser, server)
-        browser.switch_to.active_element.send_keys("hello", Keys.ENTER)
+        browser.switch_to.active_element.send_keys(
+            "tell", Keys.ENTER
+        )  # six tokens: it thinks for long
         WebDriverWait(browser, 60).until(
             lambda driver: "aa" in driver.find_element(By.CSS_SELECTOR, ".turn.model").text
         )

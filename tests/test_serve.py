@@ -367,7 +367,7 @@ def test_the_end_waits_for_what_is_being_answered(tmp_path: Path) -> None:
 def test_the_end_does_not_wait_for_ever(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What is still written when the grace after Ctrl-C is over ends with an error, and quietly."""
     with serving(tmp_path, slow=True) as server:
-        asked = {"model": "tiny", "prompt": "bcdefgb", "max_tokens": 9, "stream": True}
+        asked = {"model": "tiny", "prompt": "bcdefgbcdef", "max_tokens": 9, "stream": True}
         with httpx.stream("POST", server.url + TEXT, json=asked, timeout=60) as got:
             pieces = got.iter_text()
             next(pieces)

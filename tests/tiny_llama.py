@@ -14,7 +14,7 @@ from llmpath.labkit import tokenizer
 CONTEXT = 64
 # A model that takes its time and writes nothing but a's, as a lab could provide it. It breaks where
 # it is given three tokens at once, and ends its process where it is given four; after six, it
-# thinks for long before it writes a third of its own.
+# thinks for long before it writes a third of its own, and after eleven for a minute.
 SLOW = """
 import os
 import time
@@ -48,7 +48,7 @@ class Model(torch.nn.Module):
         cache[0].long |= ids.size(1) == 6
         if cache[0].long and cache[0].calls == 3:
             time.sleep(5)
-        cache[0].longest |= ids.size(1) == 7
+        cache[0].longest |= ids.size(1) == 11
         if cache[0].longest and cache[0].calls == 3:
             time.sleep(60)
         return torch.nn.functional.one_hot(torch.tensor([[ord("a")]]), 300) * 100.0
