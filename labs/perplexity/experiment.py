@@ -503,10 +503,10 @@ def conclude(lab, run, stories, answers, strides: list[Stride]) -> None:
         figures["floor"] = round(base.least, 4)
         said += f", {base.rate - base.least:.2f} ± {base.error:.2f} above the floor"
     run.result(
-        f"{said}; fine-tuning made that {sft.rate:.2f}, and preferences {aligned.rate:.2f}. On "
-        f"answers it went from {first.rate:.1f} to {second.rate:.2f} bits, and then to "
-        f"{third.rate:.2f}. A stride of {fine.stride} in place of {coarse.stride} saves "
-        f"{coarse.rate - fine.rate:.2f} bits per token, for {fine.reads / coarse.reads:.0f} times "
-        "the reading.",
+        f"{said}; fine-tuning made that {sft.rate:.2f}, and the aligned model, which practised "
+        f"stories again, needs {aligned.rate:.2f}. On answers it went from {first.rate:.1f} to "
+        f"{second.rate:.2f} bits, and then to {third.rate:.2f}. A stride of {fine.stride} in "
+        f"place of {coarse.stride} saves {coarse.rate - fine.rate:.2f} bits per token, for "
+        f"{fine.reads / coarse.reads:.0f} times the reading.",
         **figures,
     )
