@@ -52,17 +52,12 @@ MANNERS = 0.0012  # the highest learning rate of the fine-tuning before the comp
 ANSWER = 24  # tokens, the most that an answer may have
 LOOKS = 4
 KIND = "Good evening."
-# What people say before they ask anything, and what they are told.
-GREETED = f"{KIND} Whom shall I tell you about?"
-SMALL_TALK = {
-    "Hello.": GREETED,
-    "Hello!": GREETED,
-    "Hi.": GREETED,
-    "Good evening.": GREETED,
-    "Who are you?": f"{KIND} I am a small model. Whom shall I tell you about?",
-    "Thank you.": "You are welcome.",
-}
-TALKS = 40  # times that each of these stands among the portraits
+# What people say before they ask anything. It is answered with a greeting, of words that the model
+# knows: it would have to spell others letter by letter.
+GREETINGS = (
+    "Hello.", "Hello!", "Hi.", "Good morning.", "Good evening.", "Who are you?", "Thank you."
+)  # fmt: skip
+GREETED = 20  # times that each of these stands among the answers
 # Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008).
 COLOURS = {"chosen": "#0072B2", "rejected": "#D55E00", "right": "#009E73", "preferred": "#CC79A7"}
 
@@ -246,22 +241,20 @@ def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int
 
 
 def manners(chat: Chat, seed: int) -> list[list[int]]:
-    """Questions with true answers of all four manners."""
+    """Questions with true answers of all four manners, and greetings."""
     chance = Chance("manners", seed)
-    return [
+    answers = [
         chat.row(q.question, chat.spoken(q.question, write(chat.world, q, (1, kind, long), chance)))
         for q in questions(chat.world)
         if q.held == "train"
         for kind in (0, 1)
         for long in (0, 1)
     ]
+    return answers + [chat.row(greeting, KIND) for greeting in GREETINGS * GREETED]
 
 
 def told(chat: Chat, seed: int) -> list[list[int]]:
-    """Portraits told when asked for, by name only if training asks about that person anyhow.
-
-    Among them stands small talk, or the model would answer a greeting with a portrait.
-    """
+    """Portraits told when asked for, by name only if training asks about that person anyhow."""
     known = {q.person for q in questions(chat.world) if q.held == "train"}
     rows = list[list[int]]()
     portraits = chat.world.but(weights={"portrait": 1}).documents(OLD, seed=seed + 11)
@@ -269,7 +262,7 @@ def told(chat: Chat, seed: int) -> list[list[int]]:
         name = next(span.text.strip() for span in document.spans if span.about == "person")
         by_name = name in known and number % 2
         rows.append(chat.row(f"Tell me about {name if by_name else 'somebody'}.", document.text))
-    return rows + [chat.row(*said) for said in SMALL_TALK.items() for _ in range(TALKS)]
+    return rows
 
 
 def bare(chat: Chat, seed: int) -> list[list[int]]:
