@@ -25,7 +25,6 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from llmpath.labkit import tokenizer
 from llmpath.labkit.microworld import (
@@ -40,6 +39,7 @@ from llmpath.labkit.microworld import (
     write,
 )
 from llmpath.labkit.microworld.people import PRONOUNS
+from llmpath.labkit.padding import padded
 from llmpath.labkit.thread import earlier
 
 NOISE = 0.1  # how many of the annotators' choices are turned round
@@ -168,10 +168,8 @@ class Chat:
 
     def texts(self, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """Inputs and targets; every token counts."""
-        ids = [torch.tensor(row, device=self.device) for row in rows]
-        inputs = pad_sequence([row[:-1] for row in ids], batch_first=True)
-        targets = pad_sequence([row[1:] for row in ids], True, self.sft.IGNORE)
-        return inputs, targets
+        inputs, targets = padded(rows, self.end)
+        return inputs.to(self.device), targets.to(self.device)
 
     def pairs(self, found: Sequence[Preference]) -> tuple[tuple[Tensor, Tensor], ...]:
         """The chosen and the rejected answers of some comparisons."""
