@@ -4,7 +4,7 @@ An attack is one file of `tests/attacks`. Its docstring says what it tries and, 
 lines, what it may honestly earn:
 
     Lab: plain | tensors
-    Scores: the points, or `least to most` where chance decides when it is found out
+    Scores: the points
     Needs: what the worker has to be confined from, if the attack fails only then
     Says: words that the report's messages must have, if they matter
 
@@ -78,7 +78,7 @@ class Attack:
 
     file: Path
     lab: str
-    scores: range
+    scores: int
     needs: frozenset[str]
     says: str
 
@@ -90,9 +90,7 @@ class Attack:
         if not {"Lab", "Scores"} <= told.keys():
             raise ValueError(f"{file} does not say its lab and what it scores")
         needs = frozenset(told.get("Needs", "").split())
-        least, *most = map(int, told["Scores"].split(" to "))
-        scores = range(least, (most or [least])[0] + 1)
-        return cls(file, told["Lab"], scores, needs, told.get("Says", ""))
+        return cls(file, told["Lab"], int(told["Scores"]), needs, told.get("Says", ""))
 
 
 @dataclass(frozen=True)
@@ -275,8 +273,7 @@ def test_there_are_enough_attacks() -> None:
     assert len(FILES) >= 45
     for attack in map(Attack.read, FILES):
         most = sum(check["points"] for check in LABS[attack.lab]["checks"])
-        assert min(attack.scores) >= 0
-        assert max(attack.scores) <= most
+        assert 0 <= attack.scores <= most
 
 
 @by_file
@@ -299,8 +296,8 @@ def test_an_attack_earns_what_is_honest_and_leaves_no_trace(scene: Scene, file: 
             ctypes.CDLL(None).shmctl(int(segment), 0, None)  # IPC_RMID
 
     told = report.model_dump_json()
-    assert report.points in attack.scores, told
-    assert (report.status == "passed") == (report.points == report.max_points), told
+    assert report.points == attack.scores, told
+    assert (report.status == "passed") == (attack.scores == report.max_points), told
     assert attack.needs <= set(report.isolation.measures)
     assert attack.says in told
     assert scene.canary not in told
