@@ -18,6 +18,7 @@ from llmpath.cli import author, data, grading, labs, learning, models, progress,
 from llmpath.cli.chat import chat
 from llmpath.cli.export import export
 from llmpath.cli.report import report
+from llmpath.cli.review import review
 from llmpath.cli.serve import serve
 from llmpath.cli.state import State
 from llmpath.cli.tour import tour
@@ -54,6 +55,7 @@ for command, name in (
     (watch, "watch"),
     (learning.hint, "hint"),
     (learning.quiz, "quiz"),
+    (review, "review"),
     (learning.list_, "list"),
     (learning.show, "show"),
     (learning.status, "status"),

@@ -38,11 +38,11 @@ def next_(
         current = _skip(state)
     if current is None:
         state.console.print(view.finished(state.course, state.plan, state.console))
-        return
-    if current.progress.started and not skip:
+    elif current.progress.started and not skip:
         state.console.print(view.unfinished(current, state.console, _place(state, current)))
-        return
-    lesson(state, current, pager)
+    else:
+        lesson(state, current, pager)
+    _tell_of_due(state)
 
 
 def show(context: typer.Context, step: StepName = None, pager: Pager = False) -> None:
@@ -87,6 +87,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         return
     state.console.print(view.status(state.plan, own, made, state.here.root))
     _tell_of_a_newer_course(state)
+    _tell_of_due(state)
 
 
 def hint(
@@ -136,12 +137,24 @@ def quiz(
     for position, number in enumerate(numbers, start=1):
         question = chosen.step.quiz[number - 1]
         state.console.print(view.question(question, position, len(numbers)))
-        answer = _answer(len(question.choices))
+        answer = chosen_answer(len(question.choices))
         correct = answer == question.answer
         right += correct
         state.here.record(events.answered(chosen.step.id, {number: correct}))
         state.console.print(view.verdict(question, correct, state.console))
     state.console.print(view.summary(right, len(numbers), state.console))
+
+
+def _tell_of_due(state: State) -> None:
+    import time
+
+    from llmpath.recall import due
+
+    count = len(due(state.course, state.here.log.events(), time.time()))
+    if count:
+        from llmpath.ui.notice import to_review
+
+        state.console.print(to_review(count))
 
 
 def _tell_of_a_newer_course(state: State) -> None:
@@ -152,7 +165,8 @@ def _tell_of_a_newer_course(state: State) -> None:
         state.console.print(newer(old, new))
 
 
-def _answer(choices: int) -> int:
+def chosen_answer(choices: int) -> int:
+    """The number that the learner types, asked for until it is one of the choices."""
     while True:
         answer = str(typer.prompt("Your answer")).strip().rstrip(".")
         if answer.isdecimal() and 1 <= int(answer) <= choices:

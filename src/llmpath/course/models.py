@@ -55,7 +55,8 @@ class Question(Model):
         ask: the question. Markdown and formulas are rendered.
         choices: what to choose from, one line each.
         answer: the number of the right choice, counted from 1.
-        because: why that choice is right, shown after each answer.
+        because: why that choice is right, shown after each answer. `llmpath review` asks with the
+            choices in another order, so it should not call one "the first".
         goals: the numbers of the step's goals that the question tests, counted from 1.
     """
 

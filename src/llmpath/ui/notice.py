@@ -43,3 +43,11 @@ def newer(old: str, new: str) -> Text:
         ("llmpath upgrade", "command"),
         ("  brings them along", "muted"),
     )
+
+
+def to_review(count: int) -> Text:
+    """That questions answered before are due to be asked again."""
+    what = "A question that you answered is" if count == 1 else f"{count} questions are"
+    return Text.assemble(
+        (f"{what} due to be asked again: ", "muted"), ("llmpath review", "command")
+    )

@@ -12,14 +12,16 @@ from llmpath.ui.lesson import render as prose
 from llmpath.ui.theme import symbols
 
 
-def question(asked: Question, position: int, total: int) -> Group:
-    """One question with its numbered choices."""
+def question(asked: Question, position: int, total: int, of: str = "") -> Group:
+    """One question with its numbered choices, and the title of the step that it is `of`."""
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", style="accent", no_wrap=True)
     table.add_column()
     for number, choice in enumerate(asked.choices, start=1):
         table.add_row(f"{number}.", prose(choice))
     head = Text(f"Question {position} of {total}", style="muted")
+    if of:
+        head.append(f": {of}")
     return Group(head, prose(asked.ask), Padding(table, (1, 2)))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 GRADE = "grade"
 QUIZ = "quiz"
+REVIEW = "review"
 SKIP = "skip"
 UNSKIP = "unskip"
 HINT = "hint"
@@ -81,6 +82,11 @@ def graded(
 def answered(step: str, answers: Mapping[int, bool]) -> Event:
     """Questions of a quiz were answered: number (counted from 1) to whether rightly."""
     return _new(QUIZ, step, {"answers": {str(number): right for number, right in answers.items()}})
+
+
+def reviewed(step: str, number: int, right: bool) -> Event:
+    """A question answered before was asked again: its number (from 1), and whether rightly."""
+    return _new(REVIEW, step, {"answers": {str(number): right}})
 
 
 def skipped(step: str) -> Event:
@@ -249,7 +255,7 @@ def _is_place(value: object) -> bool:
     )
 
 
-_OF_A_STEP = frozenset({GRADE, QUIZ, SKIP, UNSKIP, HINT, RESET, RESTORE, GIVE_UP, RUN})
+_OF_A_STEP = frozenset({GRADE, QUIZ, REVIEW, SKIP, UNSKIP, HINT, RESET, RESTORE, GIVE_UP, RUN})
 _PAYLOADS: dict[str, dict[str, Callable[[object], bool]]] = {
     GRADE: {
         "lab": _is_text,
@@ -261,6 +267,7 @@ _PAYLOADS: dict[str, dict[str, Callable[[object], bool]]] = {
         "course": _is_text,
     },
     QUIZ: {"answers": _is_answers},
+    REVIEW: {"answers": _is_answers},
     SKIP: {},
     UNSKIP: {},
     HINT: {"lab": _is_text, "number": _is_count},
