@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import textwrap
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,33 @@ def test_a_check_that_breaks_on_a_trivial_answer_is_found(author: Author) -> Non
     assert "breaks, instead of failing, on" in found[0].message
     assert "functions that return None" in found[0].message
     assert "TypeError" in found[0].excerpt
+
+
+def test_a_check_without_a_sentence_is_found(author: Author) -> None:
+    """A check that only shows its expression, or nothing, is told to say why it fails."""
+    author.replaces(
+        "labs/adding/checks.py",
+        'same(lab.total([2, 3, 5]), 10, because="2 + 3 + 5 is 10")',
+        "assert lab.total([2, 3, 5]) == 10",
+    )
+    author.replaces(
+        "labs/adding/checks.py",
+        'same(lab.running_totals([]), [], because="without numbers there are no totals")',
+        "if lab.running_totals([1]) != [1]:\n        raise AssertionError",
+    )
+    author.replaces(
+        "labs/adding/checks.py",
+        "    same(lab.running_totals(numbers), wanted, "
+        'because="each is the sum of all numbers up to there")\n',
+        "",
+    )
+    author.replaces("labs/adding/lab.yaml", "    needs: [sums-up]\n", "")
+    found = author.finds("adding", "answers")
+    assert [(each.line, each.message.partition("functions")[0]) for each in found] == [
+        (11, "The check `sums-up` answers "),
+        (18, "The check `runs-along` fails "),
+    ]
+    assert "without a word" in found[1].message
 
 
 def test_a_check_that_passes_a_constant_is_found(author: Author) -> None:
@@ -590,6 +618,45 @@ def test_a_broken_experiment_is_found(author: Author, body: str) -> None:
     assert message in found.message
 
 
+@pytest.mark.parametrize("before", ["", "    run.result('Done.')\n"])
+def test_an_experiment_without_an_end_is_found(author: Author, before: str) -> None:
+    """An experiment that goes on for ever is stopped and found, also behind its result."""
+    author.replaces(
+        "curriculum/path.yaml", "standards:\n", "standards:\n  experiment_seconds: 0.3\n"
+    )
+    (author.course / "labs/adding/experiment.py").write_text(
+        f'"""Endless."""\n\ndef experiment(lab, run):\n{before}    while True:\n        pass\n',
+        encoding="utf-8",
+    )
+    (found,) = author.finds("adding", "experiment", jobs=2)
+    assert "The experiment does not end" in found.message
+
+
+def test_ctrl_c_ends_a_silent_experiment(author: Author) -> None:
+    """Ctrl-C ends the command while an experiment goes on that tells nothing."""
+    marker = author.course / "running"
+    (author.course / "labs/adding/experiment.py").write_text(
+        f'"""Silent."""\n\ndef experiment(lab, run):\n'
+        f"    open({str(marker)!r}, 'w').close()\n    while True:\n        pass\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [*LLMPATH, "--course", str(author.course), "author", "check", "--only", "experiment"],
+        env=author.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not marker.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
 def test_times_need_not_be_the_same(author: Author) -> None:
     """What is named `seconds` is a time, and is not compared between two runs."""
     (author.course / "labs/adding/experiment.py").write_text(
@@ -642,6 +709,22 @@ def test_a_report_that_tells_the_solution_is_found(author: Author) -> None:
     assert "tells line 18 of the solution" in found.message
 
 
+def test_the_solution_is_found_in_all_that_is_told_of_a_lab(author: Author) -> None:
+    """Goals, quiz, titles, explanations and sentences of checks hold no line of the solution."""
+    author.replaces("curriculum/beta/shouting.yaml", "[Use your own earlier code]", f"['{SECRET}']")
+    author.replaces("curriculum/beta/shouting.yaml", "[the length of the text,", f"['{SECRET}',")
+    author.replaces("labs/shouting/lab.yaml", "The text in capital letters", f"'{SECRET}'")
+    author.replaces("labs/shouting/lab.yaml", "The entries are counted, not", f"|\n      {SECRET}")
+    author.replaces("labs/shouting/checks.py", '"nobody wished', f"f'{SECRET}' \"nobody wished")
+    assert places(author.finds("shouting", "secrecy")) == [
+        "curriculum/beta/shouting.yaml:5:9",
+        "curriculum/beta/shouting.yaml:11:15",
+        "labs/shouting/checks.py:22",
+        "labs/shouting/lab.yaml:8:12",
+        "labs/shouting/lab.yaml:26:14",
+    ]
+
+
 def test_the_solution_in_given_code_is_found_elsewhere(author: Author) -> None:
     """A learner's file of another lab must not hold a line of this one's solution."""
     author.adds("labs/adding/lab.py", f"\n\ndef shout(text, wishes, adding):\n    {SECRET}\n")
@@ -670,6 +753,11 @@ LESSONS = {
     "See [adding](../alpha/adding.md#nothing).\n": "No heading of ../alpha/adding.md",
     "See [adding][there].\n": "defined nowhere",
     "Type `llmpath show addin`.\n": "no step or lab called `addin`",
+    "```console\n$ llmpath show adding\n$ llmpath grade addin\n```\n": "lab called `addin`",
+    "```yaml\na: [1\n```\n": "This block is not yaml",
+    'See <img src="cat.png"> here.\n': "is HTML",
+    "<div>\nThere\n</div>\n": "is HTML",
+    "A spread of $\\sigma, and no end.\n": "`\\sigma` stands outside of a formula",
 }
 
 
@@ -688,9 +776,25 @@ def test_a_sound_lesson_may_link_and_show(author: Author) -> None:
         "curriculum/beta/shouting.md",
         "\nSee [why](../alpha/adding.md#why-add-things-up), [above](#louder), "
         "<https://example.org> and `llmpath grade shouting`.\n\n"
-        "```python\n>>> 1 + 1\n2\n```\n\n```text\nanything (at all\n```\n",
+        "```python\n>>> 1 + 1\n2\n```\n\n```text\nanything (at all\n```\n\n"
+        "```yaml\nbase: &base {on: yes}\nmore: !tag [*base]\n---\nsecond: 1\n```\n\n"
+        "It costs $5, or $\\frac{1}{2}$ of that, \\*really\\*; see `\\sigma`.\n\n"
+        "<!-- For authors alone. -->\n",
     )
     assert author.finds("shouting", "lesson") == ()
+
+
+def test_the_title_of_a_step_is_looked_at(author: Author) -> None:
+    """A step's title has no full stop, fits on a line, and is its own."""
+    author.replaces("curriculum/beta/shouting.yaml", "title: Shouting", "title: Shouting.")
+    (found,) = author.finds("shouting", "lesson")
+    assert (found.place, found.message) == (
+        "curriculum/beta/shouting.yaml:2:8",
+        "The title ends with `.`.",
+    )
+    author.replaces("curriculum/beta/shouting.yaml", "title: Shouting.", "title: adding UP")
+    (found,) = author.finds("shouting", "lesson")
+    assert found.message == "The step `adding` has this title too."
 
 
 def test_a_lesson_of_the_wrong_length_is_found(author: Author) -> None:

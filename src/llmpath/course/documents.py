@@ -112,6 +112,22 @@ def parse(source: bytes, name: str) -> Document:
     return _Builder(name, text).build()
 
 
+def complaint(text: str) -> tuple[int, str] | None:
+    """The line at which a text is no YAML of any kind, and why; None where it is.
+
+    For examples in lessons, which may use what course files may not.
+    """
+    import yaml
+
+    try:
+        for _ in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            pass
+    except yaml.YAMLError as error:
+        line, _, message, _ = explain(error, text)
+        return line, message.rstrip(".")
+    return None
+
+
 def decode(source: bytes, name: str) -> str | Problem:
     """The text of a UTF-8 file without its byte order mark, or the problem that prevents it.
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# What is said of a check that fails and does not say why.
+UNSAID = "an assertion of the check does not hold"
+
 
 def raised(report: dict[str, Any]) -> dict[str, Any]:
     """The reasons that a learner's exception amounts to, from the worker's report of it."""

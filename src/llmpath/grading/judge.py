@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from llmpath.grading.evidence import raised
+from llmpath.grading.evidence import UNSAID, raised
 from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
 from llmpath.grading.warmup import warm_up
 from llmpath.grading.wire import Closed, Stream
@@ -235,7 +235,7 @@ def _called_no_function(error: TypeError) -> bool:
 def _sentence(error: BaseException) -> str:
     """The sentence of an assertion, without pytest's retelling of the expression."""
     text = str(error).strip()
-    return text.split("\nassert ", 1)[0] if text else "an assertion of the check does not hold"
+    return text.split("\nassert ", 1)[0] if text else UNSAID
 
 
 def _cut(text: str) -> str:

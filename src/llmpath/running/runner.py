@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from llmpath.running.request import RunRequest
 from llmpath.running.tracking.follower import Follower, require
 
 
-def run(request: RunRequest) -> Generator[Event]:
+def run(request: RunRequest, enough: Callable[[], bool] = lambda: False) -> Generator[Event]:
     """Run a lab's experiment on a file in a child process.
 
     Where a run is resumed, the events begin with what it had shown until its checkpoint.
@@ -38,6 +38,8 @@ def run(request: RunRequest) -> Generator[Event]:
 
     Args:
         request: what to run; its run folder must exist.
+        enough: asked ten times a second or more; once it says yes, the child is stopped as by
+            Ctrl-C.
 
     Raises:
         LlmpathError: at once, if a file or the tracker is missing; while events are taken,
@@ -51,10 +53,10 @@ def run(request: RunRequest) -> Generator[Event]:
             raise LlmpathError(f"There is no file {path}.", mend)
     if request.track is not None:
         require(request.track)
-    return _events(request)
+    return _events(request, enough)
 
 
-def _events(request: RunRequest) -> Generator[Event]:
+def _events(request: RunRequest, enough: Callable[[], bool]) -> Generator[Event]:
     with Recorder(request) as record:
         yield from record.before
         began = time.time() - record.seconds
@@ -67,6 +69,8 @@ def _events(request: RunRequest) -> Generator[Event]:
             try:
                 for message in child.messages():
                     yield from follower.news()
+                    if not child.stopping and enough():
+                        child.stop()
                     if message is None or _is_startup_noise(message, child, seen):
                         continue
                     event = _event(message, time.time() - began)

@@ -10,6 +10,7 @@ import itertools
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -174,22 +175,24 @@ class Bench:
         """Whether each answer passes every check."""
         return self.each(lambda answer: self.places.passes(lab, answer), answers)
 
-    def run(self, lab: Lab, times: int) -> list[tuple[tuple[Event, ...], Path]]:
-        """The events and the folder of so many runs of a lab's experiment on its solution."""
-        return self.each(lambda _: _run(self.places, lab), range(times))
+    def run(self, lab: Lab, times: int, most: float) -> list[tuple[tuple[Event, ...], Path]]:
+        """The events and the folder of so many runs of a lab's experiment on its solution.
+
+        A run that takes more than `most` seconds is stopped.
+        """
+        return self.each(lambda _: _run(self.places, lab, most), range(times))
 
 
-def _run(places: Places, lab: Lab) -> tuple[tuple[Event, ...], Path]:
+def _run(places: Places, lab: Lab, most: float) -> tuple[tuple[Event, ...], Path]:
     supplier = Supplier(places.course, None, Variant())
     artefacts = _last(supplier.supply(lab.needs))
     file = places.course.lab_folder(lab) / "lab.py"
     request = supplier.request(lab, file, places.folder(), artefacts, reference=True)
-    events = []
-    for event in run(request):
-        events.append(event)
-        if places.stopped:
-            raise CancelledError
-    return tuple(events), request.run_folder
+    ends = time.monotonic() + most
+    events = tuple(run(request, lambda: places.stopped or time.monotonic() > ends))
+    if places.stopped:
+        raise CancelledError
+    return events, request.run_folder
 
 
 def _last(supply: Supply) -> dict[str, Artefact]:

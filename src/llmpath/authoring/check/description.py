@@ -26,18 +26,23 @@ def _titles(subject: LabSubject) -> Iterator[Problem]:
     titles: list[tuple[KeyPath, str]] = [(("title",), subject.lab.title)]
     titles += [(("checks", at, "title"), each.title) for at, each in enumerate(subject.lab.checks)]
     for path, title in titles:
-        if title.endswith((".", ":", ";", ",")):
-            message = f"The title ends with `{title[-1]}`."
-            yield subject.at(path, message, "A title has no full stop.")
-        if len(title) > LONGEST_TITLE:
-            message = f"The title has {len(title)} characters; the most is {LONGEST_TITLE}."
-            yield subject.at(path, message, "Say the rest in the hint.")
+        for message, mend in title_flaws(title):
+            yield subject.at(path, message, mend)
         line = subject.document.place(path).line
         if title.casefold() in seen:
             message = f"This title stands on line {seen[title.casefold()]} too."
             yield subject.at(path, message, "Say what is different.")
         elif path[0] == "checks":
             seen[title.casefold()] = line
+
+
+def title_flaws(title: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the title of a step, a lab or a check, and the mend."""
+    if title.endswith((".", ":", ";", ",")):
+        yield f"The title ends with `{title[-1]}`.", "A title has no full stop."
+    if len(title) > LONGEST_TITLE:
+        message = f"The title has {len(title)} characters; the most is {LONGEST_TITLE}."
+        yield message, "Say the rest below it."
 
 
 def _hints(subject: LabSubject) -> Iterator[Problem]:

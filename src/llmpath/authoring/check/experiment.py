@@ -14,6 +14,11 @@ from llmpath.authoring.check.subject import LabSubject
 from llmpath.authoring.check.worthless import last_lines
 from llmpath.running.events import Ended, Event, Failed, Output, Progress, Result, Started
 
+# How many times as long as it may an experiment goes on before it is stopped. That is far more
+# than a busy machine adds.
+ENDLESS = 5
+# Seconds for what comes before it: a process that loads libraries.
+START = 15
 # What is named so is a time, which no two runs have in common.
 TIMES = ("seconds", "per_second", "per second")
 
@@ -35,11 +40,17 @@ class Run:
 
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     """Run the reference twice with one seed: what fails, takes too long, or differs."""
-    runs = [Run(events, folder) for events, folder in bench.run(subject.lab, times=2)]
-    ended = runs[0].ended
-    if ended.outcome != "finished":
-        yield Finding.of(*_failure(subject, runs[0]))
-        return
+    most = START + subject.course.standards.experiment_seconds * bench.slack * ENDLESS
+    runs = [Run(events, folder) for events, folder in bench.run(subject.lab, times=2, most=most)]
+    for run in runs:
+        if run.ended.seconds > most:
+            message = f"The experiment does not end: it was stopped after {most:g} s."
+            mend = "Let it do a number of steps, and then end."
+            yield Finding.of(_problem(subject, message, mend))
+            return
+        if run.ended.outcome != "finished":
+            yield Finding.of(*_failure(subject, run))
+            return
     yield from _used(subject, runs, bench.slack)
     yield from _differences(subject, *runs)
 

@@ -47,7 +47,9 @@ class Attack:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         ]
         stands_for_all = "".join(f"{name} = answer\n" for name in names)
-        about = self.about[:1].lower() + self.about[1:].rstrip(".")
+        about = self.about.rstrip(".")
+        if about[1:].split(" ")[0].islower() or about[1:2] == " ":  # not NaN
+            about = about[:1].lower() + about[1:]
         return Answer(about, source + (stands_for_all if "def answer(" in source else ""))
 
 

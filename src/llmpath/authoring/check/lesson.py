@@ -11,9 +11,11 @@ from markdown_it.token import Token
 from mdit_py_plugins.anchors.index import slugify
 
 from llmpath.authoring.check.bench import Bench
+from llmpath.authoring.check.description import title_flaws
 from llmpath.authoring.check.finding import Finding, Measure
 from llmpath.authoring.check.markdown import Flaw, flaws, inline, tokens
 from llmpath.authoring.check.subject import StepSubject
+from llmpath.course.problems import Problem
 
 WORDS_A_MINUTE = 250
 # Headings begin at the second level, because the step's title is shown above the lesson.
@@ -22,6 +24,7 @@ FIRST_LEVEL = 2
 LONG = 300
 _WORD = re.compile(r"\w[\w'’.-]*")
 _COMMAND = re.compile(r"llmpath (?:show|grade|hint|quiz|next|lab \w+) ([a-z][a-z0-9-]*)")
+_SHELLS = ("console", "bash", "sh", "shell")
 
 
 def prove(subject: StepSubject, bench: Bench) -> Iterator[Finding | Measure]:
@@ -35,6 +38,20 @@ def prove(subject: StepSubject, bench: Bench) -> Iterator[Finding | Measure]:
         *_commands(subject),
     ):
         yield Finding.of(subject.in_lesson(flaw.line, flaw.message, flaw.mend))
+    yield from map(Finding.of, _title(subject))
+
+
+def _title(subject: StepSubject) -> Iterator[Problem]:
+    """What is wrong with the step's title, which stands above the lesson and in every list."""
+    document, title = subject.document, subject.step.title
+    for message, mend in title_flaws(title):
+        yield document.problem(("title",), message, mend)
+    for step in subject.course.steps:
+        if step.id == subject.id:
+            break
+        if step.title.casefold() == title.casefold():
+            message = f"The step `{step.id}` has this title too."
+            yield document.problem(("title",), message, "Say what is different.")
 
 
 def count_words(text: str) -> int:
@@ -130,7 +147,17 @@ def _link(subject: StepSubject, folder: Path, line: int, href: str) -> Iterator[
 def _commands(subject: StepSubject) -> Iterator[Flaw]:
     """Commands that name a step or lab which is not there."""
     known = {step.id for step in subject.course.steps} | set(subject.course.labs)
-    for line, token in inline(subject.lesson):
-        for name in _COMMAND.findall(token.content if token.type == "code_inline" else ""):
+    for line, code in _typed(subject.lesson):
+        for name in _COMMAND.findall(code):
             if name not in known:
                 yield Flaw(line, f"There is no step or lab called `{name}`.", "Correct the name.")
+
+
+def _typed(text: str) -> Iterator[tuple[int, str]]:
+    """What a lesson has the learner type, with its line."""
+    for line, token in inline(text):
+        if token.type == "code_inline":
+            yield line, token.content
+    for block in tokens(text):
+        if block.type == "fence" and block.info.strip() in _SHELLS and block.map is not None:
+            yield from enumerate(block.content.splitlines(), start=block.map[0] + 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
 import tomllib
 import warnings
 from collections.abc import Iterator
@@ -11,8 +12,12 @@ from dataclasses import dataclass
 
 from markdown_it.token import Token
 
+from llmpath.course.documents import complaint
 from llmpath.course.tree import parse as tree_of
 from llmpath.markup.parser import parser
+
+# A command of TeX, where none has a meaning; a backslash before a mark of Markdown is none.
+_STRAY = re.compile(r"\\[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,36 @@ def _line_of(lines: list[str], token: Token, start: int, end: int) -> int:
 
 
 def flaws(text: str) -> Iterator[Flaw]:
-    """Code that does not parse, and formulas that cannot be set."""
+    """Code that does not parse, formulas that cannot be set or have no end, and HTML."""
     for block in tokens(text):
         line = block.map[0] + 1 if block.map else 1
         if block.type == "fence":
             yield from _fence(block, line)
         elif block.type == "math_block":
             yield from _formula(block.content, line)
+        elif block.type == "html_block":
+            yield from _html(block.content, line)
     for line, token in inline(text):
         if token.type in ("math_inline", "math_inline_double"):
             yield from _formula(token.content, line)
+        elif token.type == "text":
+            yield from _stray(token.content, line)
+        elif token.type == "html_inline":
+            yield from _html(token.content, line)
+
+
+def _stray(text: str, line: int) -> Iterator[Flaw]:
+    """A command of TeX in prose, as behind a dollar sign that is never closed."""
+    if found := _STRAY.search(text):
+        message = f"`{found[0]}` stands outside of a formula."
+        yield Flaw(line, message, "Put a dollar sign before the formula and one behind it.")
+
+
+def _html(source: str, line: int) -> Iterator[Flaw]:
+    """HTML has no meaning in a terminal; a remark is meant to be seen by authors alone."""
+    if not source.lstrip().startswith("<!--"):
+        message = f"`{source.strip().splitlines()[0]}` is HTML, which a terminal cannot show."
+        yield Flaw(line, message, "Write it in Markdown.")
 
 
 def _formula(source: str, line: int) -> Iterator[Flaw]:
@@ -107,6 +132,8 @@ def _unreadable(language: str, source: str) -> tuple[int, str] | None:
             json.loads(source)
         elif language == "toml":
             tomllib.loads(source)
+        elif language in ("yaml", "yml") and (error := complaint(source)):
+            return error
     except json.JSONDecodeError as error:
         return error.lineno, error.msg
     except SyntaxError as error:

@@ -17,7 +17,7 @@ from llmpath.authoring.check.finding import Finding
 from llmpath.authoring.check.markdown import inline, tokens
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.course.course import Course
-from llmpath.course.documents import KeyPath
+from llmpath.course.documents import Document, KeyPath, read
 from llmpath.course.problems import Problem
 from llmpath.course.solution import Region, starter
 from llmpath.course.tree import parse as tree_of
@@ -30,7 +30,11 @@ SHORTEST = 24
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding]:
     """A finding for each place where a line of the solution stands, and each hint that passes."""
     secrets = secret_lines(subject)
-    for problem in (*_told(subject, secrets), *_reported(subject, bench, secrets)):
+    for problem in (
+        *_told(subject, secrets),
+        *_written(subject, secrets),
+        *_reported(subject, bench, secrets),
+    ):
         yield Finding.of(problem)
     for problem in _in_tree(subject, bench.places.folder(), secrets):
         yield Finding.of(problem)
@@ -79,6 +83,14 @@ def _told(subject: LabSubject, secrets: dict[str, int]) -> Iterator[Problem]:
     for path, hint in _hints(subject):
         for number in _found(hint, secrets):
             yield subject.at(path, f"Line {number} of the solution stands in this hint.", mend)
+    for path, text in _explanations(subject):
+        for number in _found(text, secrets):
+            yield subject.at(path, f"Line {number} of the solution stands here.", mend)
+    document, texts = _quiz(subject)
+    for path, text in texts:
+        for number in _found(text, secrets):
+            message = f"Line {number} of the lab's solution stands here."
+            yield document.problem(path, message, mend)
 
 
 def _line_in(text: str, secrets: dict[str, int], number: int) -> int:
@@ -94,6 +106,47 @@ def _hints(subject: LabSubject) -> Iterator[tuple[KeyPath, str]]:
     for index, check in enumerate(subject.lab.checks):
         if check.hint is not None:
             yield ("checks", index, "hint"), check.hint
+
+
+def _explanations(subject: LabSubject) -> Iterator[tuple[KeyPath, str]]:
+    """What reports show of `lab.yaml` to those whose code does not pass yet."""
+    for index, check in enumerate(subject.lab.checks):
+        yield ("checks", index, "title"), check.title
+    for index, known in enumerate(subject.lab.misconceptions):
+        yield ("misconceptions", index, "explain"), known.explain
+
+
+def _quiz(subject: LabSubject) -> tuple[Document, Iterator[tuple[KeyPath, str]]]:
+    """The step's file, and what it tells of goals and in its quiz, with the place of each."""
+    step = subject.step
+    file = subject.course.lesson_path(step).with_name(f"{step.id}.yaml")
+
+    def texts() -> Iterator[tuple[KeyPath, str]]:
+        for index, goal in enumerate(step.goals):
+            yield ("goals", index), goal
+        for index, question in enumerate(step.quiz):
+            yield ("quiz", index, "ask"), question.ask
+            yield ("quiz", index, "because"), question.because
+            for at, choice in enumerate(question.choices):
+                yield ("quiz", index, "choices", at), choice
+
+    return read(file, file.relative_to(subject.course.root).as_posix()), texts()
+
+
+def _written(subject: LabSubject, secrets: dict[str, int]) -> Iterator[Problem]:
+    """Lines of the solution in the sentences of checks, whichever answer they are for."""
+    tree = _parsed((subject.folder / "checks.py").read_text(encoding="utf-8-sig"))
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.keyword) and node.arg == "because":
+            said = "".join(
+                part.value
+                for part in ast.walk(node.value)
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+            for number in _found(said, secrets):
+                message = f"This sentence tells line {number} of the solution."
+                mend = "Say what is wrong, not what is right."
+                yield subject.in_file("checks.py", node.value.lineno, 0, message, mend)
 
 
 def _reported(subject: LabSubject, bench: Bench, secrets: dict[str, int]) -> Iterator[Problem]:

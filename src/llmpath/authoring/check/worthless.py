@@ -9,6 +9,7 @@ import llmpath
 from llmpath.authoring.check.bench import Answer
 from llmpath.authoring.check.finding import Finding
 from llmpath.authoring.check.subject import LabSubject
+from llmpath.grading.evidence import UNSAID
 from llmpath.grading.report import CheckResult, GradeReport
 
 OURS = ("Traceback (most recent call last)", "site-packages", str(Path(llmpath.__file__).parent))
@@ -41,8 +42,10 @@ def findings(
 def _fault(result: CheckResult) -> str:
     if result.status in ("passed", "error"):
         return result.status
-    if not result.message.strip():
+    if not result.message.strip() or result.message == UNSAID:
         return "silent"
+    if result.message.startswith("assert "):
+        return "bare"
     return "ours" if any(part in result.message for part in OURS) else ""
 
 
@@ -56,6 +59,9 @@ def _told(check: str, fault: str, answers: str) -> tuple[str, str]:
         return f"The check `{check}` breaks, instead of failing, on {answers}.", mend
     if fault == "silent":
         return f"The check `{check}` fails {answers} without a word.", "Say why it fails."
+    if fault == "bare":
+        mend = "Write a sentence behind the comma, or use `same` or `close`."
+        return f"The check `{check}` answers {answers} with an expression of its own.", mend
     mend = "Let the message be one sentence for the learner."
     return f"The check `{check}` answers {answers} with a traceback.", mend
 
@@ -64,8 +70,11 @@ def listing(names: Sequence[str]) -> str:
     """The first of some names in a row, and how many more there are."""
     shown = list(dict.fromkeys(names))
     if len(shown) > MOST_NAMED:
-        return f"{', '.join(shown[:MOST_NAMED])} and {len(shown) - MOST_NAMED} more answers"
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+        left = len(shown) - MOST_NAMED
+        shown = [*shown[:MOST_NAMED], f"{left} more {'answer' if left == 1 else 'answers'}"]
+    # A name with a comma of its own could not be told from two names.
+    comma = "; " if any("," in name for name in shown) else ", "
+    return " and ".join(filter(None, (comma.join(shown[:-1]), shown[-1])))
 
 
 def last_lines(message: str, count: int = 4) -> str:
