@@ -33,8 +33,9 @@ from llmpath.course.course import Course
 from llmpath.course.loader import load
 from llmpath.course.locate import locate
 from llmpath.course.models import Lab
-from llmpath.grading.grader import Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.imports import imports_of
+from llmpath.grading.request import GradeRequest
 from llmpath.workspace.thread import sources
 
 QUICKER, MEDIAN, COLD = 12, 0.3, 1.4  # the goals

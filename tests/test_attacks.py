@@ -35,8 +35,9 @@ import psutil
 import pytest
 
 from llmpath.course.models import Lab
-from llmpath.grading.grader import Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.report import GradeReport
+from llmpath.grading.request import GradeRequest
 
 resource = pytest.importorskip("resource", reason="the attacks are written for POSIX")
 

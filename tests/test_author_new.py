@@ -14,7 +14,8 @@ from llmpath.course.insertion import append
 from llmpath.course.loader import read
 from llmpath.course.solution import edited
 from llmpath.errors import LlmpathError
-from llmpath.grading.grader import Grader, GradeRequest
+from llmpath.grading.grader import Grader
+from llmpath.grading.request import GradeRequest
 
 
 class Author:

@@ -14,8 +14,8 @@ from test_grading import SOLUTION, Bench
 
 from llmpath.errors import LlmpathError
 from llmpath.grading import sandbox
-from llmpath.grading.grader import GradeRequest
 from llmpath.grading.report import GradeReport
+from llmpath.grading.request import GradeRequest
 
 TRY = """
 def attempt():

@@ -30,9 +30,10 @@ from llmpath.feedback import feedback
 from llmpath.grading import proxy
 from llmpath.grading.children import Role
 from llmpath.grading.evidence import raised
-from llmpath.grading.grader import Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.judge import judge
 from llmpath.grading.report import CheckResult, Detail, GradeReport
+from llmpath.grading.request import GradeRequest
 from llmpath.grading.wire import HEADER, MAGIC, Stream, WireError
 from llmpath.labkit.checks import Mismatch, close, same
 from llmpath.ui.report import render

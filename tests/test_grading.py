@@ -19,8 +19,10 @@ import pytest
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import StartMethod
-from llmpath.grading.grader import Cancelled, Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.report import CheckResult, GradeReport
+from llmpath.grading.request import GradeRequest
+from llmpath.grading.trial import Cancelled
 
 SOLUTION = """
 def add(a, b):
@@ -412,7 +414,8 @@ def test_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
     script = f"""
         from pathlib import Path
         from llmpath.course.models import Lab
-        from llmpath.grading.grader import GradeRequest, grade
+        from llmpath.grading.grader import grade
+        from llmpath.grading.request import GradeRequest
         lab = Lab.model_validate({LAB!r} | {{"limits": {{"check_seconds": 50.0}}}})
         grade(GradeRequest(lab=lab, folder=Path({str(bench.folder)!r}), file=Path({str(file)!r})))
     """

@@ -18,8 +18,9 @@ from llmpath.course.models import Lab, Step
 from llmpath.course.solution import edited, starter
 from llmpath.course.sources import PATH
 from llmpath.feedback import Feedback, feedback
-from llmpath.grading.grader import Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.report import GradeReport
+from llmpath.grading.request import GradeRequest
 from llmpath.planner import StepState, plan
 from llmpath.workspace.progress import Progress
 from llmpath.workspace.thread import sources

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
     from llmpath.grading.children import Nursery
-    from llmpath.grading.grader import Graded, Grader, GradeRequest
+    from llmpath.grading.grader import Graded, Grader
     from llmpath.grading.report import GradeReport
+    from llmpath.grading.request import GradeRequest
     from llmpath.workspace import Workspace
 
 
@@ -144,7 +145,7 @@ def request(
     isolation: Isolation = Isolation.AUTO,
 ) -> GradeRequest:
     """What is to be graded; `own` is where the learner's earlier labs are, None the reference."""
-    from llmpath.grading.grader import GradeRequest
+    from llmpath.grading.request import GradeRequest
     from llmpath.workspace.thread import sources
 
     return GradeRequest(

@@ -107,7 +107,7 @@ class _Work:
     def grade(self, told: Callable[[Texts | Report], None]) -> None:
         """Tell of everything that a learner will see."""
         from llmpath.authoring.preview import preview
-        from llmpath.grading.grader import Cancelled
+        from llmpath.grading.trial import Cancelled
         from llmpath.watching.loop import Stopped
 
         try:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
     from llmpath.grading.children import Nursery
-    from llmpath.grading.grader import Graded, Grader, GradeRequest
+    from llmpath.grading.grader import Graded, Grader
     from llmpath.grading.report import CheckResult
+    from llmpath.grading.request import GradeRequest
     from llmpath.ui.watch import Screen
     from llmpath.watching.loop import Watch
 
@@ -72,7 +73,7 @@ class _Work:
 
     def grade(self, told: Callable[[CheckResult], None]) -> Graded:
         """Grade the file as it is now."""
-        from llmpath.grading.grader import Cancelled
+        from llmpath.grading.trial import Cancelled
         from llmpath.watching.loop import Stopped
 
         try:

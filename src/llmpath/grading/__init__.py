@@ -2,6 +2,6 @@
 
 Two child processes do the work: the judge runs pytest on `checks.py`, the worker
 imports the learner's file; they exchange data over a pipe (`wire`). The parent
-(`grader`) starts them, holds them to their limits and believes nothing but complete
-verdicts.
+(`grader`, which makes a `trial` of each file) starts them, holds them to their limits and
+believes nothing but complete verdicts.
 """

@@ -8,6 +8,7 @@ ready ahead has a verdict sooner, and one that is not needed any more is just cl
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import re
@@ -21,13 +22,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 from llmpath.grading.children import Child, ChildrenError, Nursery, Role
 from llmpath.grading.events import Ended, Event, read
 from llmpath.grading.report import Frame
+from llmpath.grading.request import GradeRequest
 from llmpath.grading.wire import Closed, Stream, WireError
 
 MAX_PROCESSES = 64
@@ -54,6 +56,23 @@ class Setting:
     confine: bool
     cpu_seconds: int
     hidden: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, request: GradeRequest) -> Self:
+        """What a session for this request has to be made ready for, as checks.py is now."""
+        checks = (request.folder / "checks.py").resolve()
+        try:
+            state = checks.stat().st_mtime_ns
+        except OSError:
+            state = 0  # the judge says what is the matter with it
+        return cls(
+            checks=checks,
+            state=state,
+            file=request.lab.file,
+            confine=request.isolation != "off",
+            cpu_seconds=math.ceil(request.lab.limits.seconds) + 5,
+            hidden=(request.folder.resolve().parent,),
+        )
 
 
 class Session:

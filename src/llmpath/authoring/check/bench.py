@@ -22,8 +22,10 @@ from llmpath.artefacts.recipe import Variant
 from llmpath.artefacts.supply import Artefact, Supplier, Supply
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
-from llmpath.grading.grader import Cancelled, Grader, GradeRequest
+from llmpath.grading.grader import Grader
 from llmpath.grading.report import CheckResult, GradeReport
+from llmpath.grading.request import GradeRequest
+from llmpath.grading.trial import Cancelled
 from llmpath.running.events import Event
 from llmpath.running.runner import run
 from llmpath.workspace.thread import sources
