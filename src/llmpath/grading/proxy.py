@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmpath.codec import CodecError, Decoder, Encoder, refuse
+from llmpath.grading.changes import carry_back
 from llmpath.grading.wire import Closed, Stream, WireError
 
 # How many items of a remote iterator one frame brings.
@@ -269,7 +270,7 @@ class Handle(_Remote):
         data = {"args": list(args), "kwargs": kwargs}
         value, changed = self._connection.request("call", data, handle=self._number)
         for key, after in changed.items():
-            _carry_back(_argument(args, kwargs, key), after)
+            carry_back(_argument(args, kwargs, key), after)
         return value
 
     def __getitem__(self, key: Any) -> Any:
@@ -322,50 +323,6 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> Any:
     if isinstance(key, str) and key in kwargs:
         return kwargs[key]
     raise WorkerDiedError("it changed an argument that does not exist")
-
-
-def _carry_back(mine: Any, after: Any) -> None:
-    """Make the check's own object what the learner's code made of its copy."""
-    if isinstance(mine, list) and isinstance(after, list):
-        if len(mine) == len(after):
-            for index, (old, new) in enumerate(zip(mine, after, strict=True)):
-                if _carries(old, new):
-                    _carry_back(old, new)
-                else:
-                    mine[index] = new
-        else:
-            mine[:] = after
-    elif isinstance(mine, dict) and isinstance(after, dict):
-        kept = {k: mine[k] for k in after if k in mine and _carries(mine[k], after[k])}
-        for key, old in kept.items():
-            _carry_back(old, after[key])
-        mine.clear()
-        mine.update({**after, **kept})
-    elif isinstance(mine, set) and isinstance(after, set):
-        mine.clear()
-        mine.update(after)
-    elif isinstance(mine, tuple) and isinstance(after, tuple) and len(mine) == len(after):
-        for old, new in zip(mine, after, strict=True):
-            if _carries(old, new):
-                _carry_back(old, new)
-    elif _carries(mine, after):
-        _overwrite(mine, after)
-
-
-def _carries(mine: Any, after: Any) -> bool:
-    """Whether a change can be written into the check's own object."""
-    if isinstance(mine, (list, dict, set, tuple)):
-        return type(mine) is type(after)
-    return hasattr(mine, "copy_") and type(after).__name__ == "Tensor"
-
-
-def _overwrite(mine: Any, after: Any) -> None:
-    import torch
-
-    if mine.shape != after.shape or mine.dtype != after.dtype:
-        raise AssertionError("the shape or dtype of an argument was changed in place")
-    with torch.no_grad():
-        mine.copy_(after)
 
 
 def learner_error(report: Any) -> LearnerError:

@@ -4,33 +4,31 @@ It imports the learner's file, then does as the judge's frames ask: look up a na
 call it, index a result, take a gradient. It never sees the checks, and nothing it
 sends is believed by virtue of being sent: verdicts are the judge's alone.
 
-This module does not confine itself; `forkserver` and `children` do that before
-`main` runs.
+`main` confines the process before any learner code is imported. What answering needs of llmpath is
+imported by then as well, so learner code cannot put a module of its own in its place.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import importlib.util
-import linecache
-import marshal
 import os
 import sys
 import threading
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace, TracebackType
-from typing import Any
+from types import ModuleType
+from typing import Any, TextIO
 
 from llmpath.codec import CodecError, Decoder, Encoder
+from llmpath.grading.account import cut, explain
+from llmpath.grading.changes import identical, snapshot
+from llmpath.grading.handles import Handles
+from llmpath.grading.learner import import_file, require_python
 from llmpath.grading.sandbox import confine
+from llmpath.grading.seeding import seed_everything
+from llmpath.grading.vjp import vjp
 from llmpath.grading.warmup import warm_up
 from llmpath.grading.wire import Closed, Stream
-
-MAX_TEXT = 2000
-MAX_FRAMES = 12
 
 
 def main(config: dict[str, Any]) -> None:
@@ -87,9 +85,15 @@ def _detach_standard_streams() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout, sys.stderr = _writing(1), _writing(2)
+
+
+def _writing(descriptor: int) -> TextIO:
+    """A stream of text that is sent line by line, and never fails for a character."""
+    return open(
+        descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+    )
 
 
 def _listen_for_timeouts(where: str) -> None:
@@ -97,7 +101,7 @@ def _listen_for_timeouts(where: str) -> None:
     if hasattr(faulthandler, "register"):
         import signal
 
-        file = open(where, "w")
+        file = open(where, "w", encoding="utf-8")
         faulthandler.register(signal.SIGUSR1, file=file, all_threads=False)
 
 
@@ -113,10 +117,7 @@ class Worker:
         self._stream = stream
         self._file = Path(config["file"])
         self._module: ModuleType | None = None
-        self._handles: dict[int, Any] = {}  # by number
-        self._numbers: dict[int, int] = {}  # by the identity of the object
-        self._uses: Counter[int] = Counter()  # how many handles of the judge's have the number
-        self._next = 0
+        self._handles = Handles()
         # Learner code may have threads that call a check's functions. On the pipe they take turns;
         # whoever waits for a frame there is the only one who does.
         self._turn = threading.RLock()
@@ -146,7 +147,7 @@ class Worker:
         request["_blob"] = blob
         reply: dict[str, Any] = {"seq": request["seq"]}
         try:
-            self._release(request.get("dropped", ()))
+            self._handles.release(request.get("dropped", ()))
             if "seed" in request:
                 seed_everything(request["seed"])
             result = operations[request["op"]](request, Decoder(blob, self._refer))
@@ -159,8 +160,9 @@ class Worker:
         except Closed:
             return
         except BaseException as error:  # learner code may raise anything, SystemExit included
+            account = explain(error, self._file.parent)
             with self._turn:
-                self._stream.send({"seq": request["seq"], "error": self._explain(error)})
+                self._stream.send({"seq": request["seq"], "error": account})
 
     # What the judge may ask for
 
@@ -184,9 +186,9 @@ class Worker:
     def _call(self, request: dict[str, Any], decoder: Decoder) -> Any:
         args = decoder.decode(request["args"])
         kwargs = decoder.decode(request["kwargs"])
-        before = _snapshot(args, kwargs)
+        before = snapshot(args, kwargs)
         value = self._target(request)(*args, **kwargs)
-        if before and before == _snapshot(args, kwargs):
+        if before and before == snapshot(args, kwargs):
             return value
         return _Changed(value, self._changes(request, args, kwargs))
 
@@ -208,30 +210,9 @@ class Worker:
         return (_Opaque(iterator), items)
 
     def _vjp(self, request: dict[str, Any], decoder: Decoder) -> Any:
-        import torch
-
-        function = self._target(request)
-        args = decoder.decode(request["args"])
-        kwargs = decoder.decode(request["kwargs"])
-        cotangent = decoder.decode(request["cotangent"])
-        inputs = [a.requires_grad_() if _differentiable(a) else None for a in args]
-        # Of a method, its module's parameters.
-        module = function if hasattr(function, "named_parameters") else _owner(function)
-        named = dict(module.named_parameters()) if hasattr(module, "named_parameters") else {}
-        learning = {name: value for name, value in named.items() if value.requires_grad}
-        output = function(*args, **kwargs)
-        wanted = [a for a in inputs if a is not None] + list(learning.values())
-        gradients: list[Any] = [None] * len(wanted)
-        if isinstance(output, torch.Tensor) and output.requires_grad:
-            # A scalar: autograd.grad with a cotangent of its own imports sympy first (0.5 s).
-            scalar = (output * cotangent).sum()
-            gradients = list(torch.autograd.grad(scalar, wanted, allow_unused=True))
-        by_argument = [None if a is None else gradients.pop(0) for a in inputs]
-        return {
-            "output": output,
-            "args": by_argument,
-            "params": dict.fromkeys(named) | dict(zip(learning, gradients, strict=True)),
-        }
+        names = ("args", "kwargs", "cotangent")
+        args, kwargs, cotangent = (decoder.decode(request[name]) for name in names)
+        return vjp(self._target(request), args, kwargs, cotangent)
 
     # How values cross
 
@@ -250,25 +231,14 @@ class Worker:
         value = value.value if isinstance(value, _Opaque) else value
         if isinstance(value, _Callback):
             return {"t": "callback", "v": {"id": value.number, "name": value.__name__}}
-        number = self._numbers.setdefault(id(value), self._next)
-        self._next = max(self._next, number + 1)  # a number is not used again
-        self._handles[number] = value  # kept alive, so that its id stays its own
-        self._uses[number] += 1
+        number = self._handles.number_of(value)
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
         own = getattr(value, "__qualname__", "") if callable(value) else ""
         return {
             "t": "handle",
-            "v": {"id": number, "type": _cut(name), "name": _cut(str(own))},
+            "v": {"id": number, "type": cut(name), "name": cut(str(own))},
         }
-
-    def _release(self, dropped: Iterable[int]) -> None:
-        """Let go of what the judge has no handle of any more: a check may build large modules."""
-        for number in dropped:
-            self._uses[number] -= 1
-            if self._uses[number] == 0:
-                del self._uses[number]
-                del self._numbers[id(self._handles.pop(number))]
 
     def _changes(self, request: dict[str, Any], args: Any, kwargs: Any) -> dict[Any, Any]:
         """Arguments that the call changed in place, by position or keyword."""
@@ -282,7 +252,7 @@ class Worker:
             ),
         ]:
             compound = isinstance(before, (list, dict))
-            if compound and not _identical(originals.decode(before), after):
+            if compound and not identical(originals.decode(before), after):
                 changed[key] = after
         return changed
 
@@ -304,9 +274,6 @@ class Worker:
                 if "error" in reply:
                     raise CallbackError(reply["error"])
                 return Decoder(blob, self._refer).decode(reply["value"])
-
-    def _explain(self, error: BaseException) -> dict[str, Any]:
-        return explain(error, self._file.parent)
 
 
 class CallbackError(Exception):
@@ -339,126 +306,3 @@ class _Callback:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._worker.call_back(self.number, args, kwargs)
-
-
-def _owner(function: Any) -> Any:
-    return getattr(function, "__self__", None)
-
-
-def _differentiable(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor) and value.is_floating_point()
-
-
-def _snapshot(args: list[Any], kwargs: dict[str, Any]) -> bytes:
-    """Bytes that are the same as long as the arguments are; b"" for other than plain data."""
-    try:
-        return marshal.dumps((args, kwargs), 2)  # a version that does not look at identities
-    except ValueError:
-        return b""
-
-
-def _identical(before: Any, after: Any) -> bool:
-    """Whether two pieces of data are the same to the bit."""
-    if type(before) is not type(after):
-        return False
-    if isinstance(before, SimpleNamespace):
-        return True  # an object that learner code may write to; what it holds is not compared
-    if isinstance(before, (list, tuple)):
-        return len(before) == len(after) and all(map(_identical, before, after))
-    if isinstance(before, dict):
-        return before.keys() == after.keys() and all(
-            _identical(value, after[key]) for key, value in before.items()
-        )
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(before, torch.Tensor):
-        if before.shape != after.shape or before.dtype != after.dtype:
-            return False
-        return bool(((before == after) | (before.isnan() & after.isnan())).all())
-    if torch is not None and isinstance(before, torch.Generator):
-        return True
-    return bool(before is after or before == after or before != before)
-
-
-def require_python(path: Path) -> None:
-    """Raise `SyntaxError` for a file that is no Python, whatever is the matter with it."""
-    try:
-        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    except ValueError as error:  # before Python 3.12, NUL bytes; undecodable text
-        raise SyntaxError(str(error), (str(path), 1, None, "")) from None
-
-
-def import_file(path: Path) -> ModuleType:
-    """Import one file under its own name; a module of the same name elsewhere is hidden."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the generators of Python, numpy and torch, those that are in use."""
-    import random
-
-    random.seed(seed)
-    if "numpy.random" in sys.modules:
-        import numpy
-
-        numpy.random.seed(seed % 2**32)
-    if "torch" in sys.modules:
-        import torch
-
-        # torch.manual_seed notes the stack for each kind of device that is not in use (3 ms).
-        torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.manual_seed_all(seed)
-
-
-def explain(error: BaseException, folder: Path) -> dict[str, Any]:
-    """An exception as text: its type, its message and the frames of files in `folder`."""
-    report: dict[str, Any] = {
-        "type": _cut(type(error).__name__),
-        "bases": [_cut(base.__name__) for base in type(error).__mro__[:8]],
-        "message": _message(error),
-        "frames": _frames(error.__traceback__, folder),
-    }
-    if isinstance(error, SyntaxError):
-        file, line = error.filename or "", error.lineno or 1
-        report["frames"] += [_frame(file, line, "", error.text or "")] if file else []
-        report["syntax"] = True
-    return report
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return _cut(error.msg if isinstance(error, SyntaxError) else str(error))
-    except BaseException as second:  # a lying __str__
-        return f"(its message could not be read: {type(second).__name__})"
-
-
-def _frames(trace: TracebackType | None, folder: Path) -> list[dict[str, Any]]:
-    found = [
-        _frame(code.co_filename, line, code.co_name, "")
-        for code, line in ((frame.f_code, line) for frame, line in traceback.walk_tb(trace))
-        if Path(code.co_filename).is_relative_to(folder)
-    ]
-    if len(found) > MAX_FRAMES:
-        found = found[: MAX_FRAMES // 2] + found[-MAX_FRAMES // 2 :]
-    return found
-
-
-def _frame(file: str, line: int, function: str, text: str) -> dict[str, Any]:
-    text = text or linecache.getline(file, line)
-    return {
-        "file": _cut(Path(file).name),
-        "line": line,
-        "function": _cut(function),
-        "text": _cut(text.rstrip()),
-    }
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
