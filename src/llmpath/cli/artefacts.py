@@ -36,13 +36,7 @@ def prepare(
     if device not in DEVICES:
         raise LlmpathError(f"--device {device} is not known.", f"Say one of {', '.join(DEVICES)}.")
     _check_model(lab, model)
-    file = state.course.lab_folder(lab) / "lab.py"
-    if not reference:
-        file = state.here.file(state.course, lab)
-    if not file.is_file():
-        raise LlmpathError(
-            f"There is no file {file}.", f"llmpath lab reset {lab.id} brings the starter back."
-        )
+    file = state.course.lab_folder(lab) / "lab.py" if reference else state.file(lab)
     supplier = Supplier(state.course, None if reference else state.here, variant)
     artefacts = follow(supplier.supply(lab.needs), None if quiet else state.console)
     folder = folder or new_folder(state.here.root / "runs", lab.id)

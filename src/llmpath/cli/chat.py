@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmpath.cli.talker import ArtefactName, Data, DeviceName, RealModel
+from llmpath.cli.options import ArtefactName, Data, DeviceName, RealModel
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State

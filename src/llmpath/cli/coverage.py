@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from llmpath.cli.options import AsJson
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 def coverage(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show which steps teach each topic of the syllabus, and what tests each goal.
 

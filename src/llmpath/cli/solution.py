@@ -26,14 +26,9 @@ def diff(context: typer.Context, lab: LabName = None) -> None:
     state: State = context.obj
     chosen = state.lab(lab)
     _require_open(state, chosen)
-    path = state.here.file(state.course, chosen)
-    content = files.read(path)
-    if content is None:
-        raise LlmpathError(
-            f"There is no file {path}.", f"llmpath lab reset {chosen.id} brings the starter back."
-        )
+    path = state.file(chosen)
     # A byte that is not UTF-8 is a difference to be shown, not a reason to show nothing.
-    mine = content.decode("utf-8-sig", errors="replace")
+    mine = (files.read(path) or b"").decode("utf-8-sig", errors="replace")
     name = path.relative_to(state.here.root).as_posix()
     lines = view.unified(mine, _reference(state, chosen), name)
     if not lines:

@@ -112,6 +112,16 @@ class State:
             return self.plan.skipped[0]
         return self.plan.states[-1]
 
+    def file(self, lab: Lab) -> Path:
+        """The learner's file of a lab; an `LlmpathError` if it is not there."""
+        path = self.here.file(self.course, lab)
+        if not path.is_file():
+            raise LlmpathError(
+                f"There is no file {path}.",
+                f"llmpath lab reset {lab.id} brings the starter back.",
+            )
+        return path
+
     def lab(self, lab_id: str | None) -> Lab:
         """The named lab (by its own id or its step's), or the current step's."""
         if lab_id is not None:

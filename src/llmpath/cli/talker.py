@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from llmpath.errors import LlmpathError
 
@@ -18,25 +16,6 @@ if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.serving.source import Source
     from llmpath.workspace import Workspace
-
-ArtefactName = Annotated[
-    str | None,
-    typer.Option(
-        "--artefact",
-        metavar="NAME",
-        help="A model of the thread, such as base; the furthest along that is there if left out.",
-    ),
-]
-RealModel = Annotated[
-    str | None,
-    typer.Option("--model", metavar="NAME", help="A real model, as llmpath models list shows it."),
-]
-Data = Annotated[
-    str, typer.Option("--data", help="The text that it learnt from, as in lab run --data.")
-]
-DeviceName = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the model is.")
-]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from llmpath.cli.talker import DeviceName
+from llmpath.cli.options import DeviceName
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmpath.cli.options import AsJson
+
 if TYPE_CHECKING:
     from llmpath.cli.state import State
 
@@ -16,7 +18,7 @@ def upgrade(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring your files to the newest version of the course; your code stays yours.
 
