@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmpath.course.course import Course, Stage
 from llmpath.course.models import Check, Lab, Question, Step
-from llmpath.planner import Missing, Status, missing, next_step, plan, why_locked
+from llmpath.planner import Missing, Status, missing, plan
 from llmpath.workspace import events
 from llmpath.workspace.events import Event
 from llmpath.workspace.progress import Progress, derive
@@ -78,8 +78,6 @@ def test_a_fresh_learner_starts_at_the_first_step_and_sees_why_others_are_locked
     assert fresh.current.step.id == "reading"
     both = COURSE.step("both")
     assert [step.id for step in fresh.of(both).locked_by] == ["adding", "aside"]
-    assert [step.id for step in why_locked(COURSE, Progress(), both)] == ["adding", "aside"]
-    assert why_locked(COURSE, Progress(), COURSE.step("reading")) == ()
 
 
 def test_a_quiz_is_done_once_each_question_was_right_once() -> None:
@@ -130,7 +128,7 @@ def test_a_finished_course_has_no_next_step_but_offers_what_was_skipped() -> Non
     ]
     finished = plan(COURSE, derive(log))
     assert finished.finished
-    assert next_step(COURSE, derive(log)) is None
+    assert plan(COURSE, derive(log)).current is None
     assert [state.step.id for state in finished.skipped] == ["aside"]
     assert [state.step.id for state in finished.done] == ["reading", "adding", "both"]
 

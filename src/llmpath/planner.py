@@ -112,17 +112,6 @@ def plan(course: Course, progress: Progress) -> Plan:
     return Plan(tuple(states), None)
 
 
-def next_step(course: Course, progress: Progress) -> Step | None:
-    """The first step, in path order, that is neither done nor skipped nor locked."""
-    current = plan(course, progress).current
-    return None if current is None else current.step
-
-
-def why_locked(course: Course, progress: Progress, step: Step) -> tuple[Step, ...]:
-    """The required steps that are neither done nor skipped, in path order; empty if none."""
-    return _lacking_steps(course, step, _satisfied(course, progress))
-
-
 def missing(course: Course, progress: Progress, step: Step) -> Missing:
     """What a step still asks for: its lab passed once, each question answered rightly once."""
     so_far = progress.of(step.id)

@@ -204,12 +204,8 @@ def lesson(state: State, chosen: StepState, pager: bool) -> None:
 
 def _place(state: State, chosen: StepState) -> str:
     """The learner's file for a step, as they would name it from where they are."""
-    import os
+    from llmpath.ui.place import seen_from
 
     if chosen.step.lab is None:
         return ""
-    path = state.here.file(state.course, state.course.lab(chosen.step.lab))
-    try:
-        return os.path.relpath(path)
-    except ValueError:  # another drive, on Windows
-        return str(path)
+    return seen_from(state.here.file(state.course, state.course.lab(chosen.step.lab)))

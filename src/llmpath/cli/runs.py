@@ -86,7 +86,7 @@ def run(
     from llmpath.cli.walk import walk
 
     state: State = context.obj
-    _check(context)
+    _check(context, name, model, every, resume)
     _check_tracker(track)
     variant = variant_of(scale, data, seed)
     if every:
@@ -102,16 +102,17 @@ def run(
     raise typer.Exit(_run(state, chosen, request, as_json))
 
 
-def _check(context: typer.Context) -> None:
+def _check(
+    context: typer.Context, name: str | None, model: str | None, every: bool, resume: bool
+) -> None:
     """Refuse what does not go together."""
-    lab, name, model = (context.params[given] for given in ("lab", "name", "model"))
-    resume = context.params["resume"]
     if name is not None and not resume:
         raise LlmpathError(
             f"{name} is one name too many.",
-            f"To go on with that run, type: llmpath lab run {lab} {name} --resume",
+            f"To go on with that run, type: llmpath lab run {context.params['lab']} {name} "
+            "--resume",
         )
-    if context.params["every"] and model is not None:
+    if every and model is not None:
         raise LlmpathError(
             "--model is for one lab, and --all runs every lab.", "Leave out one of the two."
         )

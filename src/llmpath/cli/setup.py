@@ -168,7 +168,9 @@ def _loop(state: State, lab: Lab) -> None:
 
 def _change_to(folder: Path) -> str:
     """The argument of `cd` that leads to the folder; "" if one is there already."""
-    path = os.path.relpath(folder)
+    from llmpath.ui.place import seen_from
+
+    path = seen_from(folder)
     if path == ".":
         return ""
     if path.startswith(".."):
@@ -180,6 +182,8 @@ def _activation() -> str:
     """The command that puts `llmpath` on the PATH, if it is not there; "" if it is."""
     if shutil.which("llmpath") is not None or sys.prefix == sys.base_prefix:
         return ""
+    from llmpath.ui.place import seen_from
+
     scripts = Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
-    activate = os.path.relpath(scripts / "activate")
+    activate = seen_from(scripts / "activate")
     return activate if os.name == "nt" else f"source {activate}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,13 +44,14 @@ def watch(context: typer.Context, lab: LabName = None) -> None:
 
 def _watch(context: typer.Context, lab: str | None, started: Nursery) -> None:
     from llmpath.grading.grader import Grader
+    from llmpath.ui.place import seen_from
     from llmpath.ui.watch import Screen
     from llmpath.watching.loop import Watch
 
     state: State = context.obj
     chosen = state.lab(lab)
     file = state.here.file(state.course, chosen)
-    screen = Screen(state.console, os.path.relpath(file), chosen)
+    screen = Screen(state.console, seen_from(file), chosen)
     with (
         Grader(state.course.lab_folder(chosen), started=started) as grader,
         Watch([file], state.here.state, _Work(state, chosen, file, grader)) as watching,

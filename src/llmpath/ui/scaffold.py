@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmpath.authoring.scaffold import Begun, NewStep
+from llmpath.ui.place import seen_from
 from llmpath.ui.theme import symbols
 
 PURPOSES = {
@@ -30,7 +30,7 @@ def course(begun: Begun, console: Console) -> Group:
     head = Text.assemble(
         (f"{symbols(console).passed} ", "good"), "Your course is ready: ", (str(begun.root), "path")
     )
-    folder = os.path.relpath(begun.root)
+    folder = seen_from(begun.root)
     commands = [f"cd {folder}"] if folder != "." else []
     commands += ["llmpath author check", "llmpath author new my-step --stage basics --lab"]
     return Group(head, _files(begun.root, begun.made), *_commands(commands))

@@ -121,7 +121,6 @@ class Symbols:
     done: str = "✓"
     locked: str = "·"
     bullet: str = "•"
-    arrow: str = "→"
     times: str = "×"
     ellipsis: str = "…"
     rule: str = "─"
@@ -140,7 +139,6 @@ ASCII = Symbols(
     done="+",
     locked="-",
     bullet="*",
-    arrow="->",
     times="x",
     ellipsis="...",
     rule="-",
