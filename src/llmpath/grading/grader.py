@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from llmpath.errors import LlmpathError
 from llmpath.grading.children import ChildrenError, Nursery, StartMethod, nursery
@@ -58,12 +57,7 @@ class Grader:
     def __enter__(self) -> Grader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         self._ending.close()
 
     def _load(self, lab_folder: Path) -> None:

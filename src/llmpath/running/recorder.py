@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
-from types import TracebackType
 from typing import IO, Any, Self
 
 from llmpath import __version__
@@ -78,12 +77,7 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         with contextlib.suppress(OSError):
             self._files.close()
 

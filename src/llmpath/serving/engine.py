@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from llmpath.errors import LlmpathError
@@ -61,13 +60,8 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._child.__exit__(kind, error, trace)
+    def __exit__(self, *ending: object) -> None:
+        self._child.__exit__(*ending)
         self._thread.join()
 
     @property

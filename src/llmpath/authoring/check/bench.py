@@ -15,7 +15,6 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from llmpath.artefacts.recipe import Variant
@@ -78,12 +77,7 @@ class Places:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         self.stop()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -93,7 +87,7 @@ class Places:
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             for grader in self._graders:
-                grader.__exit__(None, None, None)
+                grader.__exit__()
             self._graders.clear()
         self._executor.shutdown(wait=True)
 

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Self
 
 from llmpath.errors import LlmpathError
@@ -50,14 +49,9 @@ class Follower:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         if self._child is not None:
-            self._child.__exit__(kind, error, trace)
+            self._child.__exit__(*ending)
 
     def news(self) -> Iterator[Tracked]:
         """What the tracker has said since the last time."""
