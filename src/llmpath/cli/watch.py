@@ -161,11 +161,20 @@ class _Desk:
         self.recorded = result
 
     def _answer(self, key: str) -> None:
-        """Do what a key asks for, as the command of that name does."""
-        from llmpath.cli import learning
+        """Do what a key asks for; what keeps it from being done does not end the watch."""
+        from llmpath.errors import LlmpathError
 
         state: State = self.context.obj
         state.__dict__.pop("plan", None)  # it has changed since the last key
+        try:
+            self._obey(key)
+        except LlmpathError as error:
+            self.screen.waiting(error.message, error.hint)
+
+    def _obey(self, key: str) -> None:
+        """Do what the command of a key's name does."""
+        from llmpath.cli import learning
+
         match key:
             case "n":
                 with self.screen.aside():
@@ -183,13 +192,10 @@ class _Desk:
 
     def _run(self) -> None:
         from llmpath.cli import runs
-        from llmpath.errors import LlmpathError
 
         self.away = True
         try:
             with self.screen.stepped_aside(), contextlib.suppress(typer.Exit):
                 runs.run(self.context, self.lab.id)
-        except LlmpathError as error:
-            self.screen.waiting(error.message, error.hint)
         finally:
             self.away = False

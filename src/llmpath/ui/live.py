@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
+from pathlib import PurePath
 from urllib.parse import quote
 
 from rich import box
@@ -410,7 +411,8 @@ def _kept(board: Board, ended: ev.Ended, root: str) -> Text:
 
 def _address(folder: str, path: str) -> str:
     """The address of a file of the run, in letters that no terminal takes for a control."""
-    return f"file://{quote(folder, errors='replace')}/{quote(path, errors='replace')}"
+    place = PurePath(folder, path).as_posix()
+    return f"file:///{quote(place.lstrip('/'), safe='/:', errors='replace')}"
 
 
 def _speed(tokens: float | None) -> str:

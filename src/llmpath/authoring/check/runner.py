@@ -128,9 +128,7 @@ def check(request: CheckRequest) -> Generator[Event]:
     yield Planned(len(plan) + len(done))
     yield from done
     jobs = request.jobs or _processors()
-    # Experiments that go on side by side share the processors. Two threads that wait for each
-    # other on one processor take many times as long as one.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _processors() // jobs)))
+    _share_processors(jobs)
     with Places(course, jobs) as places:
         bench = Bench(places, request.quick, request.most_mutants, request.slack)
         for event in _run(plan, bench, jobs, cached=request.cache):
@@ -139,6 +137,14 @@ def check(request: CheckRequest) -> Generator[Event]:
     order = {(proof.name, each.id): at for at, (proof, each) in enumerate(plan)}
     done.sort(key=lambda each: order.get((each.proved.proof, each.proved.subject), -1))
     yield _verdict(request, done)
+
+
+def _share_processors(jobs: int) -> None:
+    """Have experiments that go on side by side use no more threads than there are processors.
+
+    Two threads that wait for each other on one processor take many times as long as one.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _processors() // jobs)))
 
 
 def _processors() -> int:
