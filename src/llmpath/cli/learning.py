@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmpath.cli.names import LabName, StepName
+from llmpath.cli.options import AsJson
 from llmpath.errors import LlmpathError
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State
     from llmpath.planner import StepState
 
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON, for scripts.")]
 Pager = Annotated[bool, typer.Option("--pager", help="Read the lesson in your pager.")]
 
 
@@ -54,7 +54,7 @@ def show(context: typer.Context, step: StepName = None, pager: Pager = False) ->
     lesson(state, state.step_state(step), pager)
 
 
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the stages and steps, with what is done.
 
     Example: [bold]llmpath list[/]
@@ -69,7 +69,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     state.console.print(view.listing(state.course, state.plan, state.console))
 
 
-def status(context: typer.Context, as_json: Json = False) -> None:
+def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Say where you are: progress, points, and whose code each lab stands on.
 
     Example: [bold]llmpath status[/]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmpath.cli.learning import Json, chosen_answer
+from llmpath.cli.learning import chosen_answer
+from llmpath.cli.options import AsJson
 
 if TYPE_CHECKING:
     from llmpath.cli.state import State
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def review(
     context: typer.Context,
     most: Annotated[int, typer.Option("--most", "-n", min=1, help="Ask so many at most.")] = 10,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Answer again what you answered in quizzes, each question about when it would be forgotten.
 
