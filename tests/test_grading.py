@@ -284,6 +284,15 @@ def test_what_is_no_function_is_told_so(bench: Bench) -> None:
     assert report.checks[0].message == "expected a function, but 'int' object is not callable"
 
 
+def test_a_report_controls_no_terminal(bench: Bench) -> None:
+    """What learner code prints or raises may name a window, or clear it, and does not."""
+    evil = "\\x1b[2J\\x1b]0;owned\\x07"
+    source = SOLUTION.replace("return a + b", f"raise ValueError('{evil}it broke')", 1)
+    report = bench.grade(source + f"\nprint('{evil}\\x9b31mit spoke')\n")
+    assert report.output == "31mit spoke\n"
+    assert report.checks[0].message.startswith("ValueError: it broke")
+
+
 def test_a_grading_can_be_cancelled(bench: Bench) -> None:
     """Another thread ends an endless loop before its limit, and the next grading is as ever."""
     file = bench.folder.parent / "little.py"

@@ -177,7 +177,7 @@ def show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
 
     said = feedback(report, lab)
     if brief:
-        state.console.print(view.line(report, said, state.console, lab.title))
+        state.console.print(view.line(said, state.console, lab.title))
         return
     state.console.print(view.render(report, said, state.console, lab.title))
     state.console.print(view.what_next(report, said, lab.id))

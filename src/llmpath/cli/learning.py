@@ -39,7 +39,7 @@ def next_(
     if current is None:
         state.console.print(view.finished(state.course, state.plan, state.console))
     elif current.progress.started and not skip:
-        state.console.print(view.unfinished(current, state.console, _place(state, current)))
+        state.console.print(view.unfinished(current, _place(state, current)))
     else:
         lesson(state, current, pager)
     _tell_of_due(state)
@@ -199,7 +199,7 @@ def lesson(state: State, chosen: StepState, pager: bool) -> None:
     parts = view.lesson(state.course, chosen, text, state.console)
     with state.console.pager(styles=True) if pager else nullcontext():
         state.console.print(parts)
-    state.console.print(view.your_turn(chosen, state.console, _place(state, chosen)))
+    state.console.print(view.your_turn(chosen, _place(state, chosen)))
 
 
 def _place(state: State, chosen: StepState) -> str:

@@ -49,7 +49,7 @@ def list_(
         data = [view.as_data(row, str(store.folder(row[0]))) for row in rows]
         typer.echo(json.dumps(data, indent=2))
         return
-    state.console.print(view.listing(rows, str(store.root()), state.console))
+    state.console.print(view.listing(rows, str(store.root())))
 
 
 @app.command()

@@ -128,7 +128,7 @@ def _end_orphans(children: set[int]) -> None:
 def _own() -> set[int]:
     """The children of this process, which has one thread."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return set(map(int, file.read().split()))
     except OSError:  # a kernel without that file: all processes are looked through
         import psutil

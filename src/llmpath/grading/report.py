@@ -6,13 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from llmpath.controls import without_controls
+
 CheckStatus = Literal["passed", "failed", "error", "skipped", "timeout"]
 ReportStatus = Literal["passed", "failed", "syntax-error", "import-error", "error"]
 
 
 def _printable(value: object) -> object:
-    """Text without lone surrogates, which learner code can make and UTF-8 cannot write."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    """Text that can be written anywhere, whatever learner code has put into it.
+
+    It has no lone surrogates, which UTF-8 cannot write, and nothing that controls the terminal
+    of whoever reads the report.
+    """
+    if not isinstance(value, str):
+        return value
+    return without_controls(value.encode("utf-8", "replace").decode())
 
 
 Printable = Annotated[str, BeforeValidator(_printable)]

@@ -31,7 +31,7 @@ Row = tuple[Model, State, Manifest | None]
 _BYTES = 1e6  # totals from here on are bytes; below, steps
 
 
-def listing(rows: Sequence[Row], root: str, console: Console) -> RenderableType:
+def listing(rows: Sequence[Row], root: str) -> RenderableType:
     """Each model: whether it is here, how large it is, and its licence."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="command")

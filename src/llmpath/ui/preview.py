@@ -41,7 +41,7 @@ def heading(title: str) -> Group:
 def _lesson(shown: Texts, console: Console) -> Iterator[RenderableType]:
     yield heading("The lesson")
     yield step.lesson(shown.course, shown.state, shown.lesson, console)
-    yield step.your_turn(shown.state, console, shown.place)
+    yield step.your_turn(shown.state, shown.place)
 
 
 def _quiz(shown: Texts, console: Console) -> Iterator[RenderableType]:

@@ -169,7 +169,7 @@ def _output(output: str) -> Padding:
     return Padding(Group(*parts), (0, 2, 1, 2))
 
 
-def line(report: GradeReport, feedback: Feedback, console: Console, heading: str) -> Text:
+def line(feedback: Feedback, console: Console, heading: str) -> Text:
     """One grading in one line."""
     return _heading(feedback, heading, console)
 

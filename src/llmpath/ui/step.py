@@ -27,7 +27,7 @@ def lesson(course: Course, state: StepState, text: str, console: Console) -> Gro
     return Group(head, Text(), Padding(aims, (0, 2)), Text(), prose(text))
 
 
-def your_turn(state: StepState, console: Console, place: str) -> RenderableType:
+def your_turn(state: StepState, place: str) -> RenderableType:
     """What to write where, and the commands to type."""
     lines: list[Text] = []
     if state.locked_by:
@@ -54,7 +54,7 @@ def your_turn(state: StepState, console: Console, place: str) -> RenderableType:
     return Padding(panel, (1, 0, 0, 0))
 
 
-def unfinished(state: StepState, console: Console, place: str) -> Group:
+def unfinished(state: StepState, place: str) -> Group:
     """What is missing of a step that was begun."""
     parts: list[RenderableType] = [
         Text.assemble(("You are at: ", "muted"), (state.step.title, "heading"))
@@ -69,7 +69,7 @@ def unfinished(state: StepState, console: Console, place: str) -> Group:
         count = len(state.missing.questions)
         word = "question is" if count == 1 else "questions are"
         parts.append(Text(f"{count} {word} still to be answered rightly."))
-    parts.append(your_turn(state, console, place))
+    parts.append(your_turn(state, place))
     again = Text.assemble(
         (f"llmpath show {state.step.id}", "command"), " shows the lesson again, ",
         ("llmpath next --skip", "command"), " moves on without.",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 
 from rich.text import Text
 
-# Sequences for a terminal (colours, cursor, titles), then single control characters.
-_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+from llmpath.controls import without_controls
 
 
 def clean(text: str) -> str:
     """Text without what controls a terminal, except for line ends; tabs become spaces."""
-    text = _SEQUENCE.sub("", text)
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\t", "    "))
+    return without_controls(text).replace("\t", "    ")
 
 
 def one_line(text: str) -> str:
@@ -26,9 +22,8 @@ def one_line(text: str) -> str:
 def coloured(line: str) -> Text:
     """A line that a program printed, with its colours and without its other controls."""
     text = Text.from_ansi(line.replace("\t", "    "))
-    if not _CONTROL.search(text.plain):
-        return text
-    return Text(clean(text.plain))
+    plain = clean(text.plain)
+    return text if plain == text.plain else Text(plain)
 
 
 def number(value: str | float | None) -> str:
