@@ -18,6 +18,7 @@ from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
+from llmpath.running.folder import said_in
 from llmpath.running.records import RunRecord, list_runs
 from llmpath.workspace.folder import Workspace
 from llmpath.workspace.snapshots import sha256
@@ -85,11 +86,7 @@ def keep(workspace: Workspace, lab: Lab, run: RunRecord) -> tuple[Path, ...]:
 
 def manifest(path: Path) -> dict[str, Any] | None:
     """What the manifest in an artefact's folder says; None if there is none that can be read."""
-    try:
-        values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
+    return said_in(path / MANIFEST) or None
 
 
 def _passed_hash(workspace: Workspace, lab: Lab) -> str | None:

@@ -27,6 +27,7 @@ from llmpath.portfolio.summary import Summary, figures_of, split, summary
 from llmpath.portfolio.training import METHOD, Training, training
 from llmpath.portfolio.weights import Weights, weights
 from llmpath.running.events import Cell
+from llmpath.running.folder import said_in
 from llmpath.running.records import RunRecord
 from llmpath.running.request import NAMED_DATA
 from llmpath.workspace.thread import source
@@ -124,7 +125,7 @@ def subject(supplier: Supplier, artefact: Artefact, name: str) -> Subject:
 
 def is_language_model(folder: Path) -> bool:
     """Whether transformers' AutoModelForCausalLM is for the model in a folder, by its config."""
-    architectures = _read(folder / CONFIG).get("architectures")
+    architectures = said_in(folder / CONFIG).get("architectures")
     return isinstance(architectures, list) and any(
         str(each).endswith("ForCausalLM") for each in architectures
     )
@@ -381,11 +382,11 @@ def _config(artefact: Artefact) -> Mapping[str, Any]:
             f"{artefact.name} is no language model that transformers opens.",
             "llmpath status lists what the labs have made.",
         )
-    return _read(artefact.path / CONFIG)
+    return said_in(artefact.path / CONFIG)
 
 
 def _chats(folder: Path) -> bool:
-    settings = _read(folder / "tokenizer_config.json")
+    settings = said_in(folder / "tokenizer_config.json")
     return bool(settings.get("chat_template")) or (folder / "chat_template.jinja").is_file()
 
 
@@ -393,11 +394,3 @@ def _on_hub(name: str) -> bool:
     """Whether data is named as the hub names data sets: by an owner and a name."""
     plain = name.partition("#")[0]
     return name not in NAMED_DATA and bool(re.fullmatch(r"[\w.-]+/[\w.-]+", plain))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}

@@ -6,10 +6,12 @@ What is written there is the business of `recorder`, what is read of `records`.
 from __future__ import annotations
 
 import errno
+import json
 import re
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from llmpath.errors import LlmpathError
 
@@ -110,3 +112,12 @@ def unwritable(folder: Path, error: OSError) -> LlmpathError:
         f"The run cannot be kept in {folder}: {error.strerror or error}.",
         "Check that you may write there.",
     )
+
+
+def said_in(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none that can be read."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from llmpath.running.curves import Curves
 from llmpath.running.events import Cell, Event, Outcome, parse_kept
-from llmpath.running.folder import CHECKPOINT, EVENTS, REQUEST, RESULT, began, is_held
+from llmpath.running.folder import CHECKPOINT, EVENTS, REQUEST, RESULT, began, is_held, said_in
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ _FOUND = {"outcome": str, "sentence": str, "figures": dict, "seconds": (int, flo
 
 
 def _record(folder: Path, started: datetime, number: int, lab: str) -> RunRecord:
-    asked, found = _read(folder / REQUEST), _read(folder / RESULT)
+    asked, found = said_in(folder / REQUEST), said_in(folder / RESULT)
     if "outcome" not in found and is_held(folder):
         found["outcome"] = "running"
     return RunRecord(
@@ -139,11 +138,3 @@ def _record(folder: Path, started: datetime, number: int, lab: str) -> RunRecord
 
 def _is(values: dict[str, Any], key: str, kind: Any) -> bool:
     return isinstance(values.get(key), kind)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
