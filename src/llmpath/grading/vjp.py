@@ -37,8 +37,9 @@ def vjp(function: Any, args: list[Any], kwargs: dict[str, Any], cotangent: Any) 
 
 def _parameters(function: Any) -> dict[str, Any]:
     """The parameters of a module, or of the module that a method is bound to, by name."""
-    owner = getattr(function, "__self__", None)
-    module = function if hasattr(function, "named_parameters") else owner
+    module: Any = function
+    if not hasattr(function, "named_parameters"):
+        module = getattr(function, "__self__", None)
     return dict(module.named_parameters()) if hasattr(module, "named_parameters") else {}
 
 
