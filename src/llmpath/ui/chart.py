@@ -9,10 +9,11 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from llmpath.running.curves import Chart
-from llmpath.ui.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEAL
+from llmpath.ui.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, UNICODE, symbols
 from llmpath.ui.words import number, one_line
 
 COLOURS = (BLUE, ORANGE, TEAL, PURPLE, RED)
@@ -20,7 +21,20 @@ PLAIN_MARKERS = ("braille", "x", "+", "o", "*")
 ASCII_MARKERS = ("*", "x", "+", "o", "#")
 LONGEST_NAME = 24
 LONGEST_LABEL = 48
+CHART_HEIGHT = 12  # lines, with the caption
+MAX_CAPTION = 3  # lines
 _BETWEEN = "   "
+
+
+def chart_lines(chart: Chart, console: Console, width: int, height: int) -> list[RenderableType]:
+    """A chart under its caption, in `height` lines."""
+    signs = symbols(console) is UNICODE
+    colour = console.color_system is not None and not console.no_color
+    legend = caption(chart, width, colour=colour, unicode=signs)
+    if legend.plain.count("\n") >= MAX_CAPTION:
+        legend = Text("\n").join(legend.split("\n")[:MAX_CAPTION])
+    lines = height - len(legend.plain.splitlines())
+    return [legend, draw(chart, width, lines, colour=colour, unicode=signs)]
 
 
 def caption(chart: Chart, width: int, *, colour: bool = True, unicode: bool = True) -> Text:

@@ -14,11 +14,10 @@ from rich.text import Text
 from llmpath.running.comparison import Compared, charts, metrics
 from llmpath.running.events import Cell
 from llmpath.running.records import RunRecord
-from llmpath.ui.live import chart_lines
+from llmpath.ui.chart import CHART_HEIGHT, chart_lines
 from llmpath.ui.words import number, one_line
 
 STYLES = {"finished": "good", "failed": "bad", "killed": "bad", "running": "accent"}
-CHART_HEIGHT = 12
 WIDEST = 100
 NARROW = 72  # columns
 _LEFT_OUT_IF_NARROW = ("started", "code", "seconds")

@@ -16,7 +16,7 @@ from llmpath.artefacts.route import Stop
 from llmpath.course.course import Course
 from llmpath.course.models import Lab, Step
 from llmpath.portfolio.provenance import Origin
-from llmpath.ui.live import chart_lines
+from llmpath.ui.chart import chart_lines
 from llmpath.ui.words import clean, one_line
 
 CHART_HEIGHT = 14

@@ -35,3 +35,8 @@ def number(value: str | float | None) -> str:
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}" if abs(value) < 10**15 else f"{value:.4g}"
     return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
+def speed(tokens: float | None) -> str:
+    """Tokens per second, in three digits; "" where the experiment does not count them."""
+    return f"{number(float(f'{tokens:.3g}'))} tokens/s" if tokens is not None else ""
