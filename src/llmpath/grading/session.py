@@ -28,8 +28,10 @@ import psutil
 
 from llmpath.grading.children import Child, ChildrenError, Nursery, Role
 from llmpath.grading.events import Ended, Event, read
+from llmpath.grading.output import Output
 from llmpath.grading.report import Frame
 from llmpath.grading.request import GradeRequest
+from llmpath.grading.usage import own_share, resident, size_of
 from llmpath.grading.wire import Closed, Stream, WireError
 
 MAX_PROCESSES = 64
@@ -218,17 +220,17 @@ class Session:
         if len(processes) > MAX_PROCESSES:
             return f"it started more than the {MAX_PROCESSES} processes that it may"
         limit = memory_mb * 2**20
-        if sum(map(_resident, processes)) > limit and sum(map(_own_share, processes)) > limit:
+        if sum(map(resident, processes)) > limit and sum(map(own_share, processes)) > limit:
             return f"it used more than the {memory_mb} MB of memory that it may"
         if self._size_of_judge() - self._judge_size > limit:
             return f"what it returned takes more than the {memory_mb} MB of memory that it may"
-        if _size(self._folder) > MAX_DISK:
+        if size_of(self._folder) > MAX_DISK:
             return f"it wrote more than the {MAX_DISK // 2**20} MB that it may"
         return ""
 
     def _size_of_judge(self) -> int:
         with contextlib.suppress(psutil.Error):
-            return _resident(psutil.Process(self._children[1].pid))
+            return resident(psutil.Process(self._children[1].pid))
         return 0
 
     def running_line(self, file: str, source: bytes) -> tuple[Frame, ...]:
@@ -271,38 +273,6 @@ class Session:
         remove(self._folder)
 
 
-def _resident(process: psutil.Process) -> int:
-    """The resident bytes of a process; none if it is gone."""
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _own_share(process: psutil.Process) -> int:
-    """The same, with memory that processes share counted once among them, where it can be told.
-
-    It takes the system a while, so it is asked only when the plain sum is over the limit.
-    """
-    try:
-        return int(getattr(process.memory_full_info(), "pss", 0)) or _resident(process)
-    except psutil.Error:
-        return 0
-
-
-def _size(folder: Path) -> int:
-    """The bytes of all files in a folder; a file that vanishes meanwhile counts nothing."""
-    total, waiting = 0, [str(folder)]
-    while waiting:  # a loop, because learner code can nest folders deeper than calls can
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
-
-
 def remove(folder: Path) -> None:
     """Remove a scratch folder, however deep it was made; what resists is left to the system."""
     try:
@@ -333,30 +303,3 @@ def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:
 
 def _line(lines: list[str], number: int) -> str:
     return lines[number - 1].rstrip() if 0 < number <= len(lines) else ""
-
-
-class Output:
-    """The beginning and the end of what learner code printed."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._cut = 0
-
-    def add(self, data: bytes) -> None:
-        """Keep `data`, or as much of it as there is room for."""
-        room = self._limit // 2 - len(self._head)
-        if room > 0:
-            self._head += data[:room]
-            data = data[room:]
-        self._tail += data
-        if (excess := len(self._tail) - self._limit // 2) > 0:
-            self._cut += excess
-            del self._tail[:excess]
-
-    def text(self) -> str:
-        """What was kept, with a line that says how much was not."""
-        middle = f"\n… {self._cut:,} bytes left out …\n" if self._cut else ""
-        head, tail = (part.decode(errors="replace") for part in (self._head, self._tail))
-        return head + middle + tail

@@ -30,11 +30,12 @@ from llmpath.grading.events import (
     WorkerDied,
 )
 from llmpath.grading.evidence import raised
+from llmpath.grading.output import Output
 from llmpath.grading.report import CheckResult, CheckStatus, Detail, GradeReport, Isolation
 from llmpath.grading.request import GradeRequest
 from llmpath.grading.sandbox import REQUIRED
 from llmpath.grading.scoresheet import Scoresheet
-from llmpath.grading.session import Output, Session, Setting
+from llmpath.grading.session import Session, Setting
 
 STARTING = 120.0  # seconds that two interpreters may take to start, on a very busy machine
 TICK = 0.05  # seconds between looks at the clock and at memory
