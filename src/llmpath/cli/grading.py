@@ -63,9 +63,7 @@ def grade(
     from llmpath.grading.children import nursery
 
     state: State = context.obj
-    if every and (lab is not None or file is not None):
-        raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
-    _require_page_name(html)
+    _check(lab, every, file, html)
     with nursery() as started:  # first of all: it imports while the course is being loaded
         labs = list(state.course.labs.values()) if every else [state.lab(lab)]
         judged = _Judged(state, file, _workspace(state, file), seed, isolation, started)
@@ -82,6 +80,18 @@ def grade(
         if not as_json:
             state.console.print(f"The report is in {html}.", soft_wrap=True)
     raise typer.Exit(max(EXIT.get(report.status, 1) for report in reports))
+
+
+def _check(lab: str | None, every: bool, file: Path | None, html: Path | None) -> None:
+    """Refuse, before anything is graded, what does not go together or cannot be written."""
+    if every and (lab is not None or file is not None):
+        raise LlmpathError("--all grades every lab of your workspace.", "Leave out the lab's name.")
+    # Under a name that ends otherwise, something else may stand.
+    if html is not None and (html.suffix.lower() not in (".html", ".htm") or html.is_dir()):
+        raise LlmpathError(
+            f"--html {html} is not the name of a web page.",
+            "Let it end in .html, such as report.html.",
+        )
 
 
 def _workspace(state: State, file: Path | None) -> Workspace | None:
@@ -181,15 +191,6 @@ def show(state: State, lab: Lab, report: GradeReport, *, brief: bool) -> None:
         return
     state.console.print(view.render(report, said, state.console, lab.title))
     state.console.print(view.what_next(report, said, lab.id))
-
-
-def _require_page_name(path: Path | None) -> None:
-    """Refuse, before anything is graded, a name under which something else may stand."""
-    if path is not None and (path.suffix.lower() not in (".html", ".htm") or path.is_dir()):
-        raise LlmpathError(
-            f"--html {path} is not the name of a web page.",
-            "Let it end in .html, such as report.html.",
-        )
 
 
 def _write_page(path: Path, labs: list[Lab], reports: list[GradeReport], file: Path | None) -> None:
