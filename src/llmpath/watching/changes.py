@@ -51,12 +51,11 @@ def stamp(file: Path) -> Stamp | None:
 
 def shared(folder: Path) -> bool:
     """Whether a folder lies on a file system that is changed from elsewhere, too."""
-    path, kind = os.path.realpath(folder), ""
+    path, kind = Path(os.path.realpath(folder)), ""
     longest = -1
     for each in psutil.disk_partitions(all=True):
-        inside = os.path.commonpath([path, each.mountpoint]) == each.mountpoint
         # Of two at one place, the later one is on top.
-        if inside and len(each.mountpoint) >= longest:
+        if path.is_relative_to(each.mountpoint) and len(each.mountpoint) >= longest:
             longest, kind = len(each.mountpoint), each.fstype.lower()
     return is_shared(kind)
 
