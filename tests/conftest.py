@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,3 +129,22 @@ def make_learner(tmp_path: Path, folder: Path) -> Learner:
     learner = Learner(root, {**environment(tmp_path / "cache"), "LLMPATH_COURSE": str(course)})
     assert learner.types("init").returncode == 0
     return learner
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter, which `tmp_path` is not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def change(root: Path, name: str, *edits: tuple[str, str]) -> None:
+    """Replace the one place of each text in a file of a course."""
+    file = root / name
+    text = file.read_text("utf-8")
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text, "utf-8")

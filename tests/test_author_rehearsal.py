@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SMALL_COURSE
+from conftest import SMALL_COURSE, change
 
 from llmpath.authoring.rehearsal import lost_lines, problems, rehearse
 from llmpath.course.loader import read
@@ -22,15 +22,6 @@ NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def folder(tmp_path: Path) -> Path:
     """A course that can be changed."""
     return Path(shutil.copytree(SMALL_COURSE, tmp_path / "course"))
-
-
-def change(root: Path, name: str, *edits: tuple[str, str]) -> None:
-    file = root / name
-    text = file.read_text("utf-8")
-    for old, new in edits:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    file.write_text(text, "utf-8")
 
 
 def git(folder: Path, *arguments: str) -> None:

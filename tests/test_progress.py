@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -344,15 +341,6 @@ def test_a_log_of_a_newer_version_is_left_alone(workspace: Workspace) -> None:
         workspace.progress()
     assert "pgrade" in caught.value.hint
     assert damaged_logs(workspace.log.path.parent) == []
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that any user may enter, which `tmp_path` is not."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 READ_ONLY = """

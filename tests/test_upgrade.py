@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SMALL_COURSE, Learner, environment
+from conftest import SMALL_COURSE, Learner, change, environment
 
 from llmpath.course.course import Course
 from llmpath.course.loader import read
@@ -15,16 +15,6 @@ from llmpath.workspace import Outcome, Workspace, create, events, redo, reset, u
 from llmpath.workspace.upgrades import merge
 
 MINE = "    # my own way\n    return sum(numbers)\n"
-
-
-def change(root: Path, name: str, *edits: tuple[str, str]) -> None:
-    """Replace the one place of each text in a file of a course."""
-    file = root / name
-    text = file.read_text("utf-8")
-    for old, new in edits:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    file.write_text(text, "utf-8")
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -443,15 +441,6 @@ def test_something_else_than_a_file_is_refused(
     with pytest.raises(LlmpathError, match=r"adding\.py is not a file"):
         reset(workspace, course, adding)
     assert path.is_dir()
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that any user may enter, which `tmp_path` is not."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 # Run in an interpreter of its own, for what cannot be taken back: other rights, limits, kills.
