@@ -25,14 +25,6 @@ def author(tmp_path: Path) -> Learner:
     return Learner(root, seen)
 
 
-def change(root: Path, name: str, old: str, new: str) -> None:
-    """Replace the one place of a text in a file of a course."""
-    file = root / name
-    text = file.read_text("utf-8")
-    assert text.count(old) == 1
-    file.write_text(text.replace(old, new), "utf-8")
-
-
 def forget_goals(root: Path) -> None:
     """Let no goal of the small course be named by what tests it."""
     for name in ("curriculum/alpha/welcome", "curriculum/beta/shouting", "labs/adding/lab"):
