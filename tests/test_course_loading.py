@@ -330,6 +330,36 @@ SPOILED: dict[str, tuple[list[tuple], list[tuple[str, str]]]] = {
 }
 
 
+def test_a_mistake_hides_no_other(course):
+    """A wrong value or a misspelt key keeps nothing else of its file from being looked at."""
+    spoil(course, "curriculum/path.yaml", "title: A small", "titel: A small")
+    spoil(course, "curriculum/path.yaml", "steps: [shouting]", "steps: [shouting, ghost]")
+    spoil(course, ADDING, "minutes: 10", "minutes: ten")
+    spoil(course, ADDING, "topics: [sums]", "topics: sumz")
+    spoil(course, LOUD, "points: 2", "points: -2")
+    spoil(course, LOUD, "needs: [capitals]", "needs: [capitls]")
+    found = [(each.path, each.message) for each in problems(course)]
+    assert found == [
+        (ADDING, "`minutes` should be a whole number, but is text."),
+        (ADDING, "There is no topic `sumz`."),
+        (ADDING, "`topics` should be a list, but is text."),
+        ("curriculum/path.yaml", "There is no key `titel`."),
+        (
+            "curriculum/path.yaml",
+            "The step `ghost` has no file curriculum/beta/ghost.yaml.",
+        ),
+        (LOUD, "`points` is -2, but should be at least 1."),
+        (LOUD, "There is no check `capitls`."),
+    ]
+
+
+def test_a_span_begins_with_the_smaller_number(course):
+    """What a course asks at least is not more than what it asks at most."""
+    spoil(course, "curriculum/path.yaml", "{least: 20, most: 1200}", "{least: 1300, most: 1200}")
+    (found,) = problems(course)
+    assert "`lab_words` asks for at least 1300 and at most 1200." in found.message
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_course_is_told_where_and_what(course, name):
     """Each way to spoil a course is reported at its place, and nothing else is."""

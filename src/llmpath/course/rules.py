@@ -11,7 +11,7 @@ import graphlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from llmpath.course.documents import Document, KeyPath
-from llmpath.course.models import Equivalent, Lab, Misconception, PathFile, Step
+from llmpath.course.models import Equivalent, Lab, Misconception, PathFile, Span, Step
 from llmpath.course.problems import Problem
 from llmpath.course.sources import LabSource, Source, Sources
 
@@ -101,6 +101,11 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
 def _path(sources: Sources, path: PathFile) -> Iterator[Problem]:
     document = sources.path.document
     yield from _repeated(document, ("stages",), [stage.id for stage in path.stages], ("id",))
+    for name in type(path.standards).model_fields:
+        span = getattr(path.standards, name)
+        if isinstance(span, Span) and span.least > span.most:
+            message = f"`{name}` asks for at least {span.least} and at most {span.most}."
+            yield document.problem(("standards", name), message, "Write the smaller number first.")
     places: dict[str, tuple[str, KeyPath]] = {}
     for index, stage in enumerate(path.stages):
         for position, step in enumerate(stage.steps):

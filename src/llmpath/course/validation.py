@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from llmpath.course.documents import Document, KeyPath
+from llmpath.course.drafts import draft
+from llmpath.course.fields import descend, keys_at, nearest, value_at
 from llmpath.course.problems import Problem
 from llmpath.course.scalars import shown
 
@@ -39,10 +38,11 @@ _BOUNDS = {
 
 
 def fit(document: Document, model: type[M]) -> tuple[M | None, tuple[Problem, ...]]:
-    """The document as a model (None where it does not fit), and its problems.
+    """The document as a model, and its problems.
 
-    The problems include those that the document has as YAML. A document with
-    problems has no value, so that nothing is built on what its author did not mean.
+    The problems include those that the document has as YAML. A document with such has no value.
+    One that does not fit the model has a draft, for what else is wrong to show at once, or None
+    where nobody can tell what its author meant.
     """
     if not document.readable:
         return None, document.problems
@@ -54,7 +54,8 @@ def fit(document: Document, model: type[M]) -> tuple[M | None, tuple[Problem, ..
         errors = error.errors(include_url=False, include_input=False)
         found = [problem for detail in errors for problem in sentences.problems(detail, errors)]
         fresh = [problem for problem in found if (problem.line, problem.column) not in known]
-        return None, (*document.problems, *fresh)
+        meant = None if document.problems else draft(document, model, errors)
+        return meant, (*document.problems, *fresh)
     return (None if document.problems else value), document.problems
 
 
@@ -87,7 +88,7 @@ class _Sentences:
             if detail["type"] == "extra_forbidden" and tuple(detail["loc"][:-1]) == path[:-1]
         )
         # A misspelt key is reported once, where it stands.
-        if any(_nearest(name, self._keys(path[:-1])) == path[-1] for name in siblings):
+        if any(nearest(name, self._keys(path[:-1])) == path[-1] for name in siblings):
             return
         owner = _name(path[:-1])
         message = f"The key `{path[-1]}` is missing{f' in {owner}' if owner else ''}."
@@ -97,13 +98,13 @@ class _Sentences:
     def _unknown_key(self, path: KeyPath) -> Problem:
         key = str(path[-1])
         keys = self._keys(path[:-1])
-        near = _nearest(key, keys)
+        near = nearest(key, keys)
         mend = f"Did you mean `{near}`?" if near else f"The keys here are {', '.join(keys)}."
         message = f"There is no key `{shown(key)}`."
         return self.document.problem(path, message, mend, key=True)
 
     def _wrong_kind(self, kind: str, path: KeyPath) -> Problem:
-        value = _value(self.document.data, path)
+        value = value_at(self.document.data, path)
         written = self.document.written.get(path, "")
         name = _name(path) or "The file"
         mend = _EXAMPLES.get(kind) or f"Its keys are {', '.join(self._keys(path))}."
@@ -119,7 +120,7 @@ class _Sentences:
         return self.document.problem(path, _capital(message), mend)
 
     def _count(self, path: KeyPath, context: Mapping[str, Any]) -> Iterator[Problem]:
-        value = _value(self.document.data, path)
+        value = value_at(self.document.data, path)
         count = len(value) if isinstance(value, list) else 0
         least, most = context.get("min_length"), context.get("max_length")
         # Entries with problems of their own are not counted by the validator; they are here.
@@ -133,7 +134,7 @@ class _Sentences:
         yield self.document.problem(path, _capital(message), key=not count)
 
     def _wrong_value(self, kind: str, path: KeyPath, context: Mapping[str, Any]) -> Problem:
-        value = _value(self.document.data, path)
+        value = value_at(self.document.data, path)
         name = _name(path)
         if kind in _BOUNDS:
             key, words = _BOUNDS[kind]
@@ -148,66 +149,15 @@ class _Sentences:
         return self.document.problem(path, _capital(message))
 
     def _keys(self, path: KeyPath) -> list[str]:
-        kind, _ = _descend(self.model, path)
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return [field.alias or name for name, field in kind.model_fields.items()]
-        return []
+        return keys_at(self.model, path)
 
     def _expectation(self, path: KeyPath) -> str:
-        kind, description = _descend(self.model, path)
+        kind, description = descend(self.model, path)
         if description:
             return description
         if get_origin(kind) is tuple:
             return "a list"
         return {str: "some text", int: "a whole number", float: "a number"}.get(kind, "its keys")
-
-
-def _descend(kind: Any, path: KeyPath) -> tuple[Any, str]:
-    """The type that belongs at a path below a type, and its description (or "")."""
-    description = ""
-    for part in (*path, None):
-        kind, said = _bare(kind)
-        description = said or description
-        if part is None:
-            return kind, description
-        description = ""
-        if isinstance(part, int):
-            kind = (get_args(kind) or (None,))[0]
-        elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = _field(kind, part)
-            kind = field.annotation if field else None
-            description = (field.description if field else None) or ""
-    return kind, description
-
-
-def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
-    for name, field in model.model_fields.items():
-        if (field.alias or name) == key:
-            return field
-    return None
-
-
-def _bare(kind: Any) -> tuple[Any, str]:
-    """A type without `| None` and annotations, and the description found in those."""
-    description = ""
-    while get_origin(kind) in (Annotated, Union, UnionType):
-        if get_origin(kind) is Annotated:
-            notes = [note for note in kind.__metadata__ if isinstance(note, FieldInfo)]
-            description = next((note.description for note in notes if note.description), "")
-            kind = kind.__origin__
-        else:
-            kind = next(part for part in get_args(kind) if part is not type(None))
-    return kind, description
-
-
-def _nearest(word: str, words: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
-
-
-def _value(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data[part]
-    return data
 
 
 def _name(path: KeyPath) -> str:
