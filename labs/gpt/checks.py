@@ -299,13 +299,13 @@ def test_hides_the_future(lab, rng):
 
 
 def test_token_by_token(lab, rng):
-    theirs, sizes = llama(lab, rng, layers=2)
-    ids = words(rng, 2, 5)
-    model = mine_like(lab, theirs, sizes)
-    with torch.no_grad():
-        want = theirs(ids, use_cache=False).logits
-    for parts in ([1] * 5, [3, 2], [1, 4]):
-        cache, first = [lab.Memory() for _ in range(2)], 0
+    for layers, parts in ((2, [1] * 5), (2, [3, 2]), (1, [1, 4])):
+        theirs, sizes = llama(lab, rng, layers=layers)
+        ids = words(rng, 2, 5)
+        model = mine_like(lab, theirs, sizes)
+        with torch.no_grad():
+            want = theirs(ids, use_cache=False).logits
+        cache, first = [lab.Memory() for _ in range(layers)], 0
         for length in parts:
             last = first + length
             close(
@@ -318,7 +318,7 @@ def test_token_by_token(lab, rng):
                 axes=LOGITS,
             )
             first = last
-    assert cache[0].length == 5, "after five tokens, cache[0].length should be 5"
+        assert cache[0].length == 5, "after five tokens, cache[0].length should be 5"
 
 
 def test_a_cache_for_each_block(lab, rng):
