@@ -182,9 +182,10 @@ def adapt(
     for name in names:
         meant = {p: m for p, m in model.named_modules() if f".{p}".endswith(f".{name}")}
         wrong = [p for p, module in meant.items() if not isinstance(module, nn.Linear)]
-        if wrong or not meant:
-            what = f"{wrong[0]} is no nn.Linear" if wrong else "there is no such module"
-            raise ValueError(f"{name!r}: {what}")
+        if not meant:
+            raise ValueError(f"{name!r}: there is no such module")
+        if wrong:
+            raise ValueError(f"{name!r}: {wrong[0]} is no nn.Linear")
         found |= meant
     layers = {path: LoRALinear(each, rank, alpha, generator) for path, each in found.items()}
     model.requires_grad_(False)
