@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from itertools import islice
@@ -180,6 +181,35 @@ def test_a_column_can_be_named(tmp_path: Path) -> None:
     assert len(list(data.load(str(only)).train)) > 200
 
 
+@pytest.mark.parametrize("kind", ["category", "string_view", "large_string"])
+def test_every_kind_of_text_in_parquet_is_read(kind: str, tmp_path: Path) -> None:
+    """Categories of pandas and views of polars are text as any other, beside columns of numbers."""
+    array = pa.array(STORIES)
+    array = array.dictionary_encode() if kind == "category" else array.cast(kind)
+    path = tmp_path / "stories.parquet"
+    pq.write_table(pa.table({"number": range(len(STORIES)), "text": array}), path)
+    train, validation = sides(data.load(str(path)))
+    assert sorted(train + validation) == sorted(STORIES)
+
+
+def test_columns_of_parquet_without_text_are_named(tmp_path: Path) -> None:
+    """Where no column holds text, those that there are are said."""
+    path = tmp_path / "numbers.parquet"
+    pq.write_table(pa.table({"age": [3, 4], "size": [1.5, 2.5]}), path)
+    with pytest.raises(LlmpathError, match="no column of text, only: 'age', 'size'"):
+        data.load(str(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """What can be read once only is no corpus, and in a folder it is passed over."""
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(LlmpathError, match="is no file"):
+        data.load(str(tmp_path / "pipe.txt"))
+    write_jsonl(tmp_path / "a.jsonl", STORIES)
+    assert sum(map(len, sides(data.load(str(tmp_path))))) == len(STORIES)
+
+
 def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     """Files of other kinds are left out, with a remark that names their suffixes."""
     write_jsonl(tmp_path / "a.jsonl", STORIES)
@@ -200,6 +230,7 @@ BAD: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "latin-1": ("a.txt", "naïve\n".encode("latin-1"), ("a.txt, line 1", "0xef", "WINDOWS-1252")),
     "utf-16": ("a.txt", "hello".encode("utf-16"), ("UTF-16", "iconv -f UTF-16")),
     "cut json": ("a.jsonl", GOOD + b'{"text": "thr', ("a.jsonl, line 3, column", "no JSON")),
+    "cut row": ("a.jsonl", GOOD + b'{"text": "x"\n{}\n', ("line 3, column 13 is no JSON",)),
     "json list": ("a.jsonl", GOOD + b"[1]\n", ("line 3 is a list, not an object",)),
     "json number": ("a.jsonl", GOOD + b'{"text": 3}\n', ("line 3", "'text' is a number")),
     "json missing": ("a.jsonl", GOOD + b'{"txt": "x"}\n', ("line 3", "'text' is missing", "'txt'")),

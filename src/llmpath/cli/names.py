@@ -37,7 +37,7 @@ def from_here(data: str) -> str:
     """
     from llmpath.running.request import NAMED_DATA
 
-    path, sign, column = data.partition("#")
+    path, sign, column = data.rpartition("#")
     for name, rest in ((data, ""), (path, sign + column)):
         place = Path(name).expanduser()
         if name and data not in NAMED_DATA and place.exists():
@@ -47,6 +47,13 @@ def from_here(data: str) -> str:
 
 LabName = Annotated[
     str | None, typer.Argument(help="The lab; the current one if left out.", autocompletion=_labs)
+]
+RunLabName = Annotated[
+    str | None,
+    typer.Argument(
+        help="The lab; all of them if left out, or the current one with --compare.",
+        autocompletion=_labs,
+    ),
 ]
 StepName = Annotated[
     str | None,

@@ -55,7 +55,7 @@ def corpus(name: str, column: str | None = None) -> Corpus:
         LlmpathError: if there is nothing to read, or its beginning cannot be read.
     """
     root = Path(name)
-    found = _files(root) if root.is_dir() else Found((root,))
+    found = _files(root) if root.is_dir() else Found((_again_and_again(root),))
     if not found.files:
         raise LlmpathError(
             f"{root} holds no file of text.",
@@ -102,11 +102,21 @@ def _files(root: Path) -> Found:
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in SUFFIXES and path.is_file():
                 files.append(path)
             else:
                 others.append(path.suffix.lower())
     return Found(tuple(files), tuple(others))
+
+
+def _again_and_again(path: Path) -> Path:
+    """The path, unless it is that of a pipe or a socket, which can be read once at most."""
+    if path.is_fifo() or path.is_socket():
+        raise LlmpathError(
+            f"{path} is no file, and a corpus is read several times.",
+            "Write what comes from there to a file, and give that.",
+        )
+    return path
 
 
 def _refuse(error: OSError) -> None:
@@ -253,7 +263,8 @@ def _rows(path: Path, file: IO[bytes], column: str | None) -> Iterator[str]:
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        row = json.loads(text.rstrip("\r\n"))  # or else a cut line is wrong on the next one
     except UnicodeDecodeError as error:
         raise _no_text(path, number) from error
     except json.JSONDecodeError as error:
@@ -286,8 +297,9 @@ def parquet(path: Path, column: str | None) -> Iterator[str]:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             kinds = {field.name: field.type for field in schema}
-            texts = {name: "" for name, kind in kinds.items() if _is_text(kind)}
-            column = column or _chosen(str(path), texts)
+            texts = [name for name, kind in kinds.items() if _is_text(kind)]
+            row = {name: "" if name in texts else None for name in kinds}  # as JSONL would have it
+            column = column or _chosen(str(path), row)
             if column not in texts:
                 there = f"holds {kinds[column]}" if column in kinds else "is missing"
                 raise LlmpathError(
@@ -308,7 +320,12 @@ def parquet(path: Path, column: str | None) -> Iterator[str]:
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    if pa.types.is_dictionary(kind):  # as pandas stores categories
+        kind = kind.value_type
+    return any(
+        is_text(kind)
+        for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
 
 
 def _chosen(place: str, row: dict[str, Any]) -> str:
