@@ -176,6 +176,12 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= 300 else f"{shown[:300]} …"
 
 
+def _default(source: Callable[..., Any], argument: str) -> float:
+    """What a function takes for an argument that is not given, and so a truth of what it makes."""
+    value: float = inspect.signature(source).parameters[argument].default
+    return value
+
+
 def _first(records: Sequence[Record], count: int) -> Sequence[Record]:
     return records[:count] if count else records
 
@@ -195,7 +201,21 @@ def _drift_truth(world: World) -> Truth:
     periods = drift(world, periods=2, count=1, at=1)
     before, after = ([*period.shares.values()] for period in periods)
     index = stability_index(before, after)
-    return {"the first period that drifted, from 0": 5, "stability index of the drift": index}
+    return {
+        "the first period that drifted, from 0": _default(drift, "at"),
+        "stability index of the drift": index,
+    }
+
+
+def _decisions_truth(_: World) -> Truth:
+    gap, noise = _default(decisions, "gap"), _default(decisions, "noise")
+    return {
+        "P(accepted | he) − P(accepted | she)": gap / 2,
+        "the same of the qualified": gap * (1 - noise),
+    }
+
+
+_COPIED: dict[str, float] = {how: _default(copies, how) for how in ("exact", "near", "dirty")}
 
 
 _CALLS = 500  # how many records are made where a count is needed and none is given
@@ -254,7 +274,7 @@ COLLECTIONS: Mapping[str, Collection] = {
             _many(preferences),
             lambda _: {
                 **{f"utility of `{name}`, in logits": value for name, value in UTILITIES.items()},
-                "share of outcomes turned round": 0.1,
+                "share of outcomes turned round": _default(preferences, "noise"),
             },
         ),
         Collection(
@@ -262,7 +282,7 @@ COLLECTIONS: Mapping[str, Collection] = {
             Secret,
             secrets,
             lambda world, count, seed: _first(secrets(world, seed), count),
-            lambda _: {"numbers that there could be": 10_000},
+            lambda world: {"numbers that there could be": round(2 ** secrets(world)[0].bits)},
         ),
         Collection(
             "bias-prompts",
@@ -271,22 +291,15 @@ COLLECTIONS: Mapping[str, Collection] = {
             lambda world, count, seed: _first(bias_prompts(world, seed=seed), count),
             lambda world: {f"P(she | {job})": she for job, she in world.bias.items()},
         ),
-        Collection(
-            "decisions",
-            Decision,
-            decisions,
-            _many(decisions),
-            lambda _: {
-                "P(accepted | he) − P(accepted | she)": 0.1,
-                "the same of the qualified": 0.18,
-            },
-        ),
+        Collection("decisions", Decision, decisions, _many(decisions), _decisions_truth),
         Collection(
             "copies",
             Copy,
             copies,
-            lambda world, count, seed: copies(world, round((count or _CALLS) / 1.3), seed),
-            lambda _: {"copies of each kind, for each original": 0.1},
+            lambda world, count, seed: copies(
+                world, round((count or _CALLS) / (1 + sum(_COPIED.values()))), seed
+            ),
+            lambda _: {f"{how} copies, for each original": share for how, share in _COPIED.items()},
         ),
         Collection(
             "changes",
@@ -314,7 +327,10 @@ COLLECTIONS: Mapping[str, Collection] = {
             Glyph,
             glyphs,
             _many(glyphs),
-            lambda world: {"pairs of thing and colour": world.values**2, "held out": 0.2},
+            lambda world: {
+                "pairs of thing and colour": world.values**2,
+                "share held out": _default(glyphs, "share"),
+            },
         ),
         Collection("entities", Tagged, entities, _many(entities), lambda _: {"wrong tags": 0}),
         Collection(

@@ -79,8 +79,8 @@ class Parallel:
     """One sentence in both languages.
 
     Attributes:
-        source: in the world's.
-        target: in the other.
+        source: the sentence in the language of the world.
+        target: the same in the other, word for word.
     """
 
     source: str

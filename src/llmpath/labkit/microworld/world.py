@@ -115,7 +115,7 @@ class World:
             yield self.grammar.draw(chance)
 
     def documents(self, count: int, seed: int = 1, split: Split = "train") -> list[Document]:
-        """That many documents; a longer list of the same seed and split begins with them.
+        """Stories of the world; a longer list of the same seed and split begins with the same.
 
         Args:
             count: how many.
