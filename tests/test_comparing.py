@@ -81,6 +81,23 @@ def test_runs_are_compared_in_a_table_and_a_picture(course: Learner) -> None:
     assert data[0]["metrics"]["seed"]["last"] == 4.0
 
 
+@pytest.mark.parametrize("columns", ["40", "60", "80", "130"])
+def test_nothing_is_cut_off_in_a_narrow_terminal(course: Learner, columns: str) -> None:
+    """Where runs do not fit beside each other they stand in several tables, each value whole."""
+    for seed in range(4):
+        assert course.types("lab", "run", "adding", "--seed", str(seed)).returncode == 0
+    course.environment["COLUMNS"] = columns
+    listed = course.types("lab", "runs").stdout
+    compared = course.types("lab", "runs", "adding", "--compare").stdout
+    for shown in (listed, compared):
+        assert max(map(len, shown.splitlines())) <= int(columns)
+    assert all(f"Seed {seed}." in listed for seed in range(4))
+    assert listed.count("finished") == compared.count("finished") == 4
+    assert all(f"{number} yours" in compared for number in (1, 2, 3, 4))
+    rows = [line.split("|") for line in compared.splitlines() if line.startswith("| seed")]
+    assert [cell.strip() for row in rows[::2] for cell in row[2:-1]] == ["0", "1", "2", "3"]
+
+
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_cut_short_is_listed_and_goes_on(course: Learner, sig) -> None:
     """It is told as what it was, `--resume` ends it with its own seed, and its curve is whole."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmpath.cli.names import LabName, from_here
+from llmpath.cli.names import LabName, RunLabName, from_here
 from llmpath.cli.options import AsJson
 from llmpath.errors import LlmpathError
 
@@ -196,7 +196,7 @@ def variant_of(scale: str, data: str, seed: int) -> Variant:
 
 def runs(
     context: typer.Context,
-    lab: LabName = None,
+    lab: RunLabName = None,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="RUN", help="Only these runs of the lab.")
     ] = None,
@@ -207,7 +207,7 @@ def runs(
 ) -> None:
     """List the runs of a lab, oldest first, or compare some of them.
 
-    A run is named by its number in the list, or by its time. Without a lab, all runs are listed.
+    A run is named by its number in the list, or by its time.
 
     Example: [bold]llmpath lab runs bpe --compare 1 3[/]
     """

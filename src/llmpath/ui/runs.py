@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,8 +21,11 @@ from llmpath.ui.words import number, one_line
 
 STYLES = {"finished": "good", "failed": "bad", "killed": "bad", "running": "accent"}
 WIDEST = 100
-NARROW = 72  # columns
-_LEFT_OUT_IF_NARROW = ("started", "code", "seconds")
+BESIDE = 110  # columns from which on what a run found stands beside it, and not below
+GAP = 2  # columns between two of the list
+NAMES = 28  # columns for the names of what is compared, at most
+VALUES = len("11-26 13:04")  # columns for those of a run, at least
+_LEFT_OUT_IF_NARROW = ("seconds", "started", "code")
 
 
 def listing(records: Sequence[RunRecord], width: int) -> RenderableType:
@@ -35,18 +40,50 @@ def listing(records: Sequence[RunRecord], width: int) -> RenderableType:
         "outcome": _outcome,
         "seconds": _seconds,
     }
-    for name in _LEFT_OUT_IF_NARROW if width < NARROW else ():
-        del columns[name]
-    table = Table(box=None, pad_edge=False, header_style="muted")
-    for name in columns:
-        justify: Any = "right" if name in ("run", "seconds") else "left"
-        table.add_column(name, no_wrap=True, justify=justify)
-    table.add_column("result", ratio=1, min_width=12)
-    for record in records:
-        result = Text(one_line(record.sentence))
-        table.add_row(*(tell(record) for tell in columns.values()), result)
+    cells = {name: [tell(record) for record in records] for name, tell in columns.items()}
+    for name in _LEFT_OUT_IF_NARROW:
+        if sum(_widths(cells)) + GAP * (len(cells) - 1) > width:
+            del cells[name]
     able = [record for record in records if record.can_go_on]
-    return Group(table, *(_resumable(able[-1]) if able else ()))
+    shown = _beside(cells, records) if width >= BESIDE else _below(cells, records)
+    return Group(shown, *(_resumable(able[-1]) if able else ()))
+
+
+Cells = dict[str, list[str | Text]]  # for each column, what stands in it
+
+
+def _widths(cells: Cells) -> list[int]:
+    return [max(cell_len(str(cell)) for cell in (name, *cells[name])) for name in cells]
+
+
+def _table(cells: Cells) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="muted")
+    for name, width in zip(cells, _widths(cells), strict=True):
+        justify: Any = "right" if name in ("run", "seconds") else "left"
+        table.add_column(name, no_wrap=True, justify=justify, min_width=width)
+    return table
+
+
+def _beside(cells: Cells, records: Sequence[RunRecord]) -> RenderableType:
+    """What each run found in a last column."""
+    table = _table(cells)
+    table.add_column("result", ratio=1)
+    for record, *row in zip(records, *cells.values(), strict=True):
+        table.add_row(*row, Text(one_line(record.sentence)))
+    return table
+
+
+def _below(cells: Cells, records: Sequence[RunRecord]) -> RenderableType:
+    """What each run found in lines of its own, where a last column would be too narrow."""
+    parts: list[RenderableType] = []
+    for record, *row in zip(records, *cells.values(), strict=True):
+        table = _table(cells)
+        table.show_header = not parts
+        table.add_row(*row)
+        parts.append(table)
+        if record.sentence:
+            parts.append(Padding(Text(one_line(record.sentence), style="muted"), (0, 0, 0, 2)))
+    return Group(*parts)
 
 
 def comparison(runs: Sequence[Compared], console: Console, picture: Path | None) -> RenderableType:
@@ -57,27 +94,33 @@ def comparison(runs: Sequence[Compared], console: Console, picture: Path | None)
         console: where it will be shown.
         picture: the PNG of the curves, as it is to be named.
     """
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.ASCII2, header_style="title")
-    table.add_column(runs[0].record.lab, no_wrap=True)
-    for run in runs:
-        table.add_column(run.label, justify="right", overflow="fold")
-    for name, tell in _FACTS.items():
-        cells = [tell(run.record) for run in runs]
-        if name in _ALWAYS or len({str(cell) for cell in cells}) > 1:
-            table.add_row(name, *cells, style="muted")
-    table.add_section()
-    for metric in metrics(runs):
-        table.add_row(one_line(metric), *(_last(run, metric) for run in runs))
-    for label, value in _bounds(runs):
-        table.add_row(Text(label, style="muted"), *([number(value)] * len(runs)), style="muted")
-    figures = dict.fromkeys(name for run in runs for name in run.record.figures or {})
-    table.add_section()
-    for name in figures:
-        table.add_row(one_line(name), *(_figure(run.record, name) for run in runs))
-    parts: list[RenderableType] = [table, *_drawn(runs, console)]
+    fit = max(1, (console.width - NAMES - 4) // (VALUES + 3))
+    shown = [runs[start : start + fit] for start in range(0, len(runs), fit)]
+    parts: list[RenderableType] = [_side_by_side(part, runs, console) for part in shown]
+    parts += _drawn(runs, console)
     if picture is not None:
         parts.append(Text.assemble("The curves over each other: ", (str(picture), "path")))
     return Group(*parts)
+
+
+def _side_by_side(part: Sequence[Compared], runs: Sequence[Compared], console: Console) -> Table:
+    """One table: as many of the runs as fit beside each other, with the same rows for all."""
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.ASCII2, header_style="title")
+    table.add_column(runs[0].record.lab, max_width=NAMES)
+    for run in part:
+        table.add_column(run.label, justify="right", overflow="fold", min_width=VALUES)
+    for name, tell in _FACTS.items():
+        if name in _ALWAYS or len({str(tell(run.record)) for run in runs}) > 1:
+            table.add_row(name, *(tell(run.record) for run in part), style="muted")
+    table.add_section()
+    for metric in metrics(runs):
+        table.add_row(one_line(metric), *(_last(run, metric) for run in part))
+    for label, value in _bounds(runs):
+        table.add_row(Text(label, style="muted"), *([number(value)] * len(part)), style="muted")
+    table.add_section()
+    for name in _found_only(runs):
+        table.add_row(one_line(name), *(_figure(run.record, name) for run in part))
+    return table
 
 
 def as_data(record: RunRecord) -> dict[str, Any]:
@@ -118,12 +161,12 @@ _FACTS: dict[str, Callable[[RunRecord], str | Text]] = {
     "started": lambda record: f"{record.started:%m-%d %H:%M}",
     "outcome": _outcome,
     "seconds": _seconds,
-    "seed": lambda record: str(record.seed),
+    "seed": lambda record: "" if record.seed is None else str(record.seed),
     "scale": lambda record: record.scale or "",
     "device": lambda record: record.device or "",
     "data": lambda record: record.data or "",
     "model": lambda record: record.model or "",
-    "code": lambda record: (record.code or "mixed")[:8],
+    "code": lambda record: "mixed" if record.code == "" else (record.code or "")[:8],
 }
 _ALWAYS = ("started", "outcome", "seconds")
 
@@ -141,6 +184,13 @@ def _bounds(runs: Sequence[Compared]) -> list[tuple[str, float]]:
         for bound in run.curves.bounds(metric)
     }
     return list(found)
+
+
+def _found_only(runs: Sequence[Compared]) -> list[str]:
+    """The figures of the results, without those that the last of a metric says already."""
+    names = dict.fromkeys(name for run in runs for name in run.record.figures or {})
+    said = [n for n in names if all(_last(run, n) == _figure(run.record, n) for run in runs)]
+    return [name for name in names if name not in said]
 
 
 def _figure(record: RunRecord, name: str) -> str:
