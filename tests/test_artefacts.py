@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import SMALL_COURSE, Learner, environment
 
+from llmpath.artefacts.own import folder
 from llmpath.artefacts.recipe import Variant, fingerprint
 from llmpath.course.loader import load
+from llmpath.workspace.folder import find
 
 MAKER = '''
 import time
@@ -28,6 +30,7 @@ def experiment(lab, run):
     def write(path):
         path.mkdir()
         (path / "numbers.txt").write_text(str(lab.total([1, 2, 3])) + " " + run.data_name)
+        (path / "numbers.safetensors").write_bytes(bytes(8))
 
     run.data_name = run.scale
     run.save("numbers", write)
@@ -163,11 +166,19 @@ def test_what_it_is_made_from_decides(tmp_path: Path) -> None:
     found = {prints(**options) for options in kinds}
     text.write_text("another")
     found.add(prints(data=str(text)))
+    found.add(prints(data=f"{text}#column"))
+    text.write_text("another one")
+    found.add(prints(data=f"{text}#column"))
+    texts = tmp_path / "texts"
+    (texts / "more").mkdir(parents=True)
+    for content in ("one", "another"):
+        (texts / "more" / "a.txt").write_text(content)
+        found.add(prints(data=str(texts)))
     for name in ("adding/lab.py", "adding/experiment.py", "shouting/lab.py"):
         path = root / "labs" / name
         path.write_text(path.read_text() + "\n")
         found.add(prints())
-    assert len(found) == 9
+    assert len(found) == 13
     assert prints() == prints()
 
 
@@ -208,6 +219,68 @@ def test_a_build_that_fails_says_whose_fault_it_is(learner: Learner, tmp_path: P
     assert "numbers could not be made: the experiment of adding" in told.stderr
     assert "llmpath lab run adding --reference" in told.stderr
     assert built(tmp_path) == []
+
+
+def cut_off(folder: Path) -> None:
+    """Leave half of the weights."""
+    (folder / "numbers.safetensors").write_bytes(bytes(4))
+
+
+def test_a_damaged_reference_is_made_anew(learner: Learner, tmp_path: Path) -> None:
+    """A file that was cut off, or is gone, in the cache is not read as if it were whole."""
+    read(learner)
+    (build,) = built(tmp_path)
+    for damage in (cut_off, shutil.rmtree):
+        damage(build / "numbers")
+        assert learner.reads("status")["artefacts"] == {"numbers": "none yet"}
+        told = read(learner)
+        assert "First, the reference's numbers (lab adding)" in told
+        assert "Read 6 micro." in told
+    cut_off(build / "numbers")
+    assert learner.types("lab", "run", "adding", "--reference").returncode == 0
+    assert "First," not in read(learner)
+
+
+def test_a_damaged_one_of_ones_own_is_set_aside(learner: Learner) -> None:
+    """It is taken anew from its run, or made anew, and what was damaged is still there."""
+    learner.solves("adding", "alpha")
+    learner.types("grade", "adding")
+    learner.types("lab", "run", "adding")
+    cut_off(own(learner))
+    told = read(learner)
+    assert "Read 6 micro." in told
+    assert "First," not in told
+    aside = own(learner).with_name("numbers.damaged")
+    assert (aside / "numbers.safetensors").stat().st_size == 4
+    (own(learner) / "numbers.txt").unlink()
+    shutil.rmtree(learner.root / "runs")
+    told = read(learner)
+    assert "First, your own numbers (lab adding)" in told
+    assert "Read 6 micro." in told
+
+
+def test_data_that_is_not_there_is_said_before_what_it_was_for(
+    learner: Learner, tmp_path: Path
+) -> None:
+    """Where the maker of a need refuses what was asked for, that is what is said."""
+    experiment = tmp_path / "course" / "labs" / "adding" / "experiment.py"
+    experiment.write_text("def experiment(lab, run):\n    run.data\n    undefined\n")
+    learner.solves("shouting", "beta")
+    told = learner.types("lab", "run", "shouting", "--data", "nowhere.txt")
+    assert told.returncode == 2
+    assert "no file or folder nowhere.txt" in told.stderr
+    assert "could not be made" not in told.stderr
+    told = learner.types("lab", "run", "shouting", "--data", "python", "--seed", "3")
+    assert "llmpath lab run adding --reference --data python --seed 3 shows why" in told.stderr
+
+
+def test_each_data_has_a_folder_of_its_own(learner: Learner) -> None:
+    """Names of data that differ in signs or letters beyond ASCII do not share an artefact."""
+    workspace = find(learner.root)
+    names = ["microworld", "python", "/a/b.txt", "/a-b.txt", "/ä.txt", "/ö.txt", "/" + "x" * 300]
+    folders = {folder(workspace, "numbers", name) for name in names}
+    assert len(folders) == len(names)
+    assert all(len(each.name) < 64 for each in folders)
 
 
 def test_status_says_whose_artefacts_there_are(learner: Learner) -> None:

@@ -17,7 +17,7 @@ from conftest import LLMPATH, Learner, make_learner
 from rich.cells import cell_len
 
 from llmpath.artefacts.recipe import Variant
-from llmpath.artefacts.references import build_folder
+from llmpath.artefacts.references import build_folder, building
 from llmpath.course.loader import load
 from llmpath.course.locate import locate
 from llmpath.course.models import Lab
@@ -352,8 +352,8 @@ def test_the_furthest_model_of_the_thread_is_taken(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     course = load(locate())
     (maker,) = (lab for lab in course.labs.values() if "base" in lab.makes)
-    place = build_folder(course, maker, Variant()) / "base"
-    shutil.copytree(tiny, place)
+    with building(build_folder(course, maker, Variant())) as place:
+        shutil.copytree(tiny, place / "base")
     done = subprocess.run(
         [*LLMPATH, "chat", "-p", "the wall", "--temperature", "0", "--max-tokens", "5"],
         cwd=tmp_path, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, encoding="utf-8",

@@ -2,11 +2,14 @@
 
 An artefact is the learner's own if the code that made it is the code with which its lab
 passed. A run may come before the grading: `find` then takes the artefact from that run. What
-was made from an older version of passing code stays in use, and is said to be older.
+was made from an older version of passing code stays in use, and is said to be older. What has
+lost a file, or a part of its weights, is set aside and taken or made anew.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
 import shutil
@@ -18,12 +21,14 @@ from llmpath.artefacts.recipe import DEFAULT_DATA
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
+from llmpath.inventory import holds, inventory
 from llmpath.running.folder import said_in
 from llmpath.running.records import RunRecord, list_runs
 from llmpath.workspace.folder import Workspace
 from llmpath.workspace.snapshots import sha256
 
 MANIFEST = "llmpath.json"
+SLUG = 40  # characters of the name of data that stand in that of a folder
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,20 @@ class Own:
 
 def folder(workspace: Workspace, name: str, data: str = DEFAULT_DATA) -> Path:
     """Where the learner's artefact is, or would be; other data than the default has its own."""
-    slug = "" if data == DEFAULT_DATA else "-" + re.sub(r"[^A-Za-z0-9]+", "-", data).strip("-")
-    return workspace.root / "artifacts" / f"{name}{slug}"
+    if data != DEFAULT_DATA:
+        words = re.sub(r"[^A-Za-z0-9]+", "-", data)[-SLUG:].strip("-")
+        name = f"{name}-{words}-{hashlib.sha256(data.encode()).hexdigest()[:8]}"
+    return workspace.root / "artifacts" / name
 
 
 def find(course: Course, workspace: Workspace, name: str, data: str = DEFAULT_DATA) -> Own | None:
-    """The learner's own artefact; None if its lab has not passed or it was never made."""
+    """The learner's own artefact; None if its lab has not passed, or there is none to take."""
     lab = course.maker_of(name)
     passed = _passed_hash(workspace, lab)
     if passed is None:
         return None
     path = folder(workspace, name, data)
+    _set_aside_if_damaged(path)
     made = manifest(path)
     if made is None or made.get("code") != passed:
         run = _latest_run(workspace, lab, name, data, passed)
@@ -89,6 +97,23 @@ def manifest(path: Path) -> dict[str, Any] | None:
     return said_in(path / MANIFEST) or None
 
 
+def _set_aside_if_damaged(path: Path) -> None:
+    """Rename an artefact that has lost a file, or whose weights are not as large as they were.
+
+    Its texts, such as the configuration, may be edited: they are the learner's.
+    """
+    files = (manifest(path) or {}).get("files")
+    if not isinstance(files, dict):
+        return
+    weights = {name: size for name, size in files.items() if name.endswith(".safetensors")}
+    if holds(path, weights) and all((path / name).is_file() for name in files):
+        return
+    aside = path.with_name(f"{path.name}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.replace(aside)
+
+
 def _passed_hash(workspace: Workspace, lab: Lab) -> str | None:
     path = workspace.passed_file(lab)
     return None if path is None else sha256(path.read_bytes())
@@ -119,6 +144,7 @@ def _manifest_text(lab: Lab, name: str, run: RunRecord, workspace: Workspace) ->
         "data": run.data,
         "seed": run.seed,
         "made": run.started.isoformat(),
+        "files": inventory(run.folder / name),
     }
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 

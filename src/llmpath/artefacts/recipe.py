@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
+from llmpath.running.resume import listing
 
 DEFAULT_DATA = "microworld"
 
@@ -56,12 +57,18 @@ def _ingredients(course: Course, lab: Lab, variant: Variant) -> Iterator[str]:
 
 
 def _state(data: str) -> str:
-    """Size and time of a data file, so that a changed file is new data; "" for a name."""
-    try:
-        status = os.stat(os.path.expanduser(data))
-    except (OSError, ValueError):
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
+    """Sizes and times of files of data, so that a changed one is new data; "" for a name.
+
+    What follows a `#` names a column.
+    """
+    for name in (data, data.rpartition("#")[0]):
+        path = Path(name).expanduser()
+        if name and path.is_dir():
+            return listing(path)
+        with contextlib.suppress(OSError, ValueError):
+            status = path.stat()
+            return f"{status.st_size} {status.st_mtime_ns}" if name else ""
+    return ""
 
 
 def _hash(path: Path) -> str:

@@ -2,12 +2,14 @@
 
 Each is the run folder of a lab's experiment on the reference, under the fingerprint of all
 that it was made from. A folder gets its name when it is complete, so a killed build leaves
-nothing that could be taken for a whole one; a lock makes two builders take turns.
+nothing that could be taken for a whole one; a lock makes two builders take turns. It lists its
+files, and one that was damaged since is made anew.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -19,10 +21,13 @@ from llmpath.artefacts.recipe import Variant, fingerprint
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
+from llmpath.inventory import holds, inventory
+from llmpath.running.folder import said_in
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+FILES = "files.json"  # the inventory of a build
 UNUSED_DAYS = 30
 _DAY = 86_400.0
 
@@ -40,18 +45,24 @@ def build_folder(course: Course, lab: Lab, variant: Variant) -> Path:
 
 
 def find(course: Course, name: str, variant: Variant) -> Path | None:
-    """The folder of an artefact of the reference, or None if it is not made yet."""
-    path = build_folder(course, course.maker_of(name), variant) / name
-    if not path.exists():
+    """The folder of an artefact of the reference; None if it is not made yet, or damaged."""
+    build = build_folder(course, course.maker_of(name), variant)
+    if not is_whole(build) or not (build / name).exists():
         return None
     with contextlib.suppress(OSError):
-        os.utime(path.parent)  # what is used is not old
-    return path
+        os.utime(build)  # what is used is not old
+    return build / name
+
+
+def is_whole(build: Path) -> bool:
+    """Whether a build is there, with all files as they were when it was made."""
+    files = said_in(build / FILES)
+    return bool(files) and holds(build, files)
 
 
 @contextlib.contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """A folder to build in, which becomes `target` if all goes well.
+    """A folder to build in, which replaces `target` if all goes well.
 
     Hold the `lock` meanwhile.
 
@@ -63,6 +74,8 @@ def building(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
+        (partial / FILES).write_text(json.dumps(inventory(partial), indent=2), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
         _forget_unused(target.parent)
     except OSError as error:
@@ -101,7 +114,7 @@ def adopt(course: Course, lab: Lab, variant: Variant, run_folder: Path) -> None:
     if held is None:
         return  # another process is making the same
     with held:
-        if not target.exists():
+        if not is_whole(target):
             with building(target) as partial:
                 shutil.copytree(run_folder, partial, dirs_exist_ok=True)
 

@@ -6,6 +6,7 @@ events of those runs are passed on, so that whoever waits can see what for.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from llmpath.artefacts.recipe import Variant
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
-from llmpath.running.events import Ended, Event
+from llmpath.running.events import Ended, Event, Failed
 from llmpath.running.folder import new_folder
 from llmpath.running.records import read_run
 from llmpath.running.request import RunRequest
@@ -179,7 +180,7 @@ class Supplier:
             yield Waiting(lab)
             time.sleep(POLL)
         with held:
-            if target.exists():
+            if references.is_whole(target):
                 return  # the other process made it
             yield Making(lab, lab.makes, own=False)
             with references.building(target) as folder:
@@ -190,20 +191,33 @@ class Supplier:
 
 def _finished(lab: Lab, request: RunRequest) -> Generator[Event]:
     """The events of a run; an error unless it finishes."""
-    outcome = ""
+    outcome, refused = "", None
     for event in run(request):
         yield event
+        if isinstance(event, Failed) and event.kind == "refused":
+            refused = LlmpathError(event.message, event.hint)
         if isinstance(event, Ended):
             outcome = event.outcome
     if outcome == "interrupted":
         raise KeyboardInterrupt
+    if refused is not None:
+        raise refused  # by what was asked for, such as data that is not there
     if outcome != "finished":
-        reference = " --reference" if request.reference else ""
         raise LlmpathError(
             f"{', '.join(lab.makes)} could not be made: the experiment of {lab.id} ended as "
             f"{outcome!r}.",
-            f"llmpath lab run {lab.id}{reference} shows why.",
+            f"{_command(request)} shows why.",
         )
+
+
+def _command(request: RunRequest) -> str:
+    """What to type for the same run once more."""
+    asked = ["llmpath lab run", request.lab, *(["--reference"] if request.reference else [])]
+    for option in ("scale", "data", "seed"):
+        value = getattr(request, option)
+        if value != RunRequest.model_fields[option].default:
+            asked += [f"--{option}", shlex.quote(str(value))]
+    return " ".join(asked)
 
 
 def _unmade(lab: Lab, name: str) -> LlmpathError:

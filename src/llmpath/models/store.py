@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmpath.errors import LlmpathError
+from llmpath.inventory import holds
 from llmpath.models.catalogue import Model
 
 if TYPE_CHECKING:
@@ -82,10 +83,9 @@ def manifest(model: Model) -> Manifest | None:
     path = folder(model)
     try:
         found = Manifest.model_validate_json((path / MANIFEST).read_bytes())
-        whole = all((path / name).stat().st_size == size for name, size in found.files.items())
     except (OSError, ValidationError):
         return None
-    return found if whole and found.model == model.id else None
+    return found if found.model == model.id and holds(path, found.files) else None
 
 
 def find(model: Model) -> Path:
