@@ -331,6 +331,24 @@ def test_a_state_that_cannot_be_kept_is_refused_and_the_old_one_stays(tmp_path):
     assert checkpoint.read(tmp_path / "checkpoint.safetensors")[0].state == {"a": 1}
 
 
+@posix_only
+def test_a_full_disk_leaves_the_old_checkpoint_and_no_part_of_a_new_one(tmp_path: Path) -> None:
+    """What cannot be written to its end takes nothing away, and no room."""
+    import resource
+
+    path = tmp_path / checkpoint.FILE
+    checkpoint.write(path, 1, {"weight": torch.zeros(10)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(OSError, match="large"):
+            checkpoint.write(path, 2, {"weight": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == [path]
+    assert checkpoint.read(path)[0].step == 1
+
+
 def test_a_lab_without_torch_keeps_a_checkpoint_without_it(lab):
     """Plain numbers are kept and read back, and torch is not loaded for them."""
     experiment = """

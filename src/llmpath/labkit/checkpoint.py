@@ -51,6 +51,7 @@ def write(path: Path, step: int, state: Mapping[str, Any]) -> None:
 
     Raises:
         CheckpointError: if the state holds anything else.
+        OSError: if it cannot be written.
     """
     encoder = Encoder(_cannot_keep)
     try:
@@ -60,11 +61,15 @@ def write(path: Path, step: int, state: Mapping[str, Any]) -> None:
     metadata = {"format": "pt", "llmpath": _FORMAT, "step": str(step), "values": json.dumps(values)}
     data = encoder.blob(metadata)
     partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a part of it would keep a full disk full
+        raise
 
 
 def read(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
