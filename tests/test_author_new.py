@@ -173,6 +173,16 @@ def test_without_a_stage_they_are_named(author: Author) -> None:
     assert "# - id: next-stage" in path.read_text("utf-8")
 
 
+def test_a_path_with_a_mistake_is_not_added_to(author: Author) -> None:
+    """Where `path.yaml` is to be mended first, the place is told and nothing is made."""
+    path = author.root / "curriculum" / "path.yaml"
+    path.write_text(path.read_text("utf-8").replace("title: Basics", "titel: Basics"), "utf-8")
+    done = author.types("author", "new", "bits", "--stage", "basics", "--lab")
+    assert done.returncode == 2
+    assert "curriculum/path.yaml:6:5: There is no key `titel`." in done.stderr
+    assert not (author.root / "labs" / "bits").exists()
+
+
 def test_a_terminal_is_asked(author: Author) -> None:
     """Someone at a terminal is asked for what they did not say."""
     child = pexpect.spawn(
@@ -183,6 +193,12 @@ def test_a_terminal_is_asked(author: Author) -> None:
         encoding="utf-8",
         timeout=60,
     )
+    child.expect("id of the step")
+    child.sendline("Two Bits")
+    child.expect("'Two Bits' is no id. Write lower-case words")
+    child.expect("id of the step")
+    child.sendline("smoothing")
+    child.expect("has a step 'smoothing' already")
     child.expect("id of the step")
     child.sendline("bits")
     child.expect("Its title")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -103,10 +103,7 @@ def begin_step(root: Path, step: NewStep) -> Begun:
     stage_ids = [stage.id for stage in path.stages]
     if step.stage not in stage_ids:
         raise unknown("stage", step.stage, stage_ids, f"{PATH} lists them:")
-    _require_id(step.id)
-    listed = [each for stage in path.stages for each in stage.steps]
-    if step.id in listed:
-        raise LlmpathError(f"The course has a step {step.id!r} already.", "Choose another id.")
+    require_free(step.id, [each for stage in path.stages for each in stage.steps])
     number = stage_ids.index(step.stage)
     before = [each for stage in path.stages[: number + 1] for each in stage.steps]
     topics, changed = _syllabus(root, step)
@@ -145,7 +142,8 @@ def _syllabus(root: Path, step: NewStep) -> tuple[tuple[str, ...], dict[str, byt
     return (step.id,), {TOPICS: _added(root, TOPICS, ("topics",), entry)}
 
 
-def _require_id(name: str) -> None:
+def require_free(name: str, taken: Sequence[str]) -> None:
+    """An `LlmpathError` if a new step cannot have this id."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -154,6 +152,8 @@ def _require_id(name: str) -> None:
         raise LlmpathError(
             f"{name!r} is no id.", "Write lower-case words joined by hyphens, such as multi-head."
         ) from None
+    if name in taken:
+        raise LlmpathError(f"The course has a step {name!r} already.", "Choose another id.")
 
 
 def _step_files(

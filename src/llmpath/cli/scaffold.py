@@ -74,7 +74,7 @@ def _asked(
     interactive = sys.stdin.isatty()
     if step is None:
         _require(interactive, "The new step has no name.", "llmpath author new STEP --stage STAGE")
-        step = str(typer.prompt("The id of the step (such as multi-head)")).strip()
+        step = _named([each for stage in known for each in stage.steps])
     if stage is None and len(known) == 1:
         stage = known[0].id
     if stage is None:
@@ -93,6 +93,20 @@ def _asked(
 def _require(interactive: bool, message: str, hint: str) -> None:
     if not interactive:
         raise LlmpathError(message, hint)
+
+
+def _named(taken: Sequence[str]) -> str:
+    """The id that is typed, asked for until it is one and is free."""
+    from llmpath.authoring.scaffold import require_free
+
+    while True:
+        answer = str(typer.prompt("The id of the step (such as multi-head)")).strip()
+        try:
+            require_free(answer, taken)
+        except LlmpathError as error:
+            typer.echo(f"{error.message} {error.hint}")
+        else:
+            return answer
 
 
 def _chosen(known: Sequence[StageEntry]) -> str:

@@ -8,11 +8,9 @@ not there. So where a name is missing, or is none, there is no draft.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from llmpath.course.documents import Document, KeyPath
 from llmpath.course.fields import descend, keys_at, nearest, value_at
@@ -20,7 +18,7 @@ from llmpath.course.fields import descend, keys_at, nearest, value_at
 M = TypeVar("M", bound=BaseModel)
 
 # A mistake can lie behind another: a wrong value behind a misspelt key.
-ROUNDS = 3
+ROUNDS = 4
 PROSE = ("", "text on one line")
 
 
@@ -28,22 +26,19 @@ class _UnclearError(Exception):
     """Nobody can tell what was meant."""
 
 
-def draft(document: Document, model: type[M], errors: Iterable[ErrorDetails]) -> M | None:
-    """What the author of a document most likely meant; None where nobody can tell.
-
-    Args:
-        document: a document that does not fit the model.
-        model: what it should be.
-        errors: why it does not.
-    """
+def draft(document: Document, model: type[M]) -> M | None:
+    """What the author of a document most likely meant; None where nobody can tell."""
+    if document.problems:
+        return None
     data = copy.deepcopy(document.data)
     for _ in range(ROUNDS):
         try:
-            for error in sorted(errors, key=lambda each: each["type"] != "extra_forbidden"):
-                _mend(data, tuple(error["loc"]), error["type"], document, model)
             return model.model_validate(data)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
+        try:
+            for each in sorted(errors, key=lambda each: each["type"] != "extra_forbidden"):
+                _mend(data, tuple(each["loc"]), each["type"], document, model)
         except (_UnclearError, LookupError, TypeError):
             return None
     return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from llmpath.course.documents import Document, decode, read, unopened
+from llmpath.course.drafts import draft
 from llmpath.course.models import Lab, Model, PathFile, Step, TopicsFile
 from llmpath.course.problems import CourseError, Problem
 from llmpath.course.solution import starter
@@ -27,7 +28,7 @@ TOPICS = "curriculum/topics.yaml"
 
 @dataclass(frozen=True)
 class Source(Generic[M]):
-    """A YAML file and what it says; `value` is None where it does not say it properly."""
+    """A YAML file and what it says; a draft, or None, where it does not say it properly."""
 
     document: Document
     value: M | None
@@ -104,7 +105,8 @@ def _source(root: Path, name: str, model: type[M], problems: list[Problem]) -> S
     document = read(root / name, name)
     value, found = fit(document, model)
     problems += found
-    return Source(document, value)
+    # With a problem noted, no course is made of these files; the draft is for finding more.
+    return Source(document, draft(document, model) if value is None else value)
 
 
 def _step(sources: Sources, stage: str, file: Path) -> None:

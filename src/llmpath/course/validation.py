@@ -9,7 +9,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from llmpath.course.documents import Document, KeyPath
-from llmpath.course.drafts import draft
 from llmpath.course.fields import descend, keys_at, nearest, value_at
 from llmpath.course.problems import Problem
 from llmpath.course.scalars import shown
@@ -38,11 +37,10 @@ _BOUNDS = {
 
 
 def fit(document: Document, model: type[M]) -> tuple[M | None, tuple[Problem, ...]]:
-    """The document as a model, and its problems.
+    """The document as a model (None where it does not fit), and its problems.
 
-    The problems include those that the document has as YAML. A document with such has no value.
-    One that does not fit the model has a draft, for what else is wrong to show at once, or None
-    where nobody can tell what its author meant.
+    The problems include those that the document has as YAML. A document with
+    problems has no value, so that nothing is built on what its author did not mean.
     """
     if not document.readable:
         return None, document.problems
@@ -54,8 +52,7 @@ def fit(document: Document, model: type[M]) -> tuple[M | None, tuple[Problem, ..
         errors = error.errors(include_url=False, include_input=False)
         found = [problem for detail in errors for problem in sentences.problems(detail, errors)]
         fresh = [problem for problem in found if (problem.line, problem.column) not in known]
-        meant = None if document.problems else draft(document, model, errors)
-        return meant, (*document.problems, *fresh)
+        return None, (*document.problems, *fresh)
     return (None if document.problems else value), document.problems
 
 
