@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import environment
 from markdown_it import MarkdownIt
+
+from llmpath.labkit import checks
+from llmpath.labkit.run import Run
 
 GUIDE = Path(__file__).parent.parent / "docs" / "authoring.md"
 TITLE = re.compile(r'title="([^"]+)"')
@@ -113,6 +117,22 @@ def test_the_guide_works_from_its_first_line_to_its_last(reader: Reader) -> None
     assert typed > 15
     merged = (reader.folder.parent / "my-copy" / "basics" / "ngrams.py").read_text("utf-8")
     assert "n: int = 2" in merged
+
+
+def test_the_guide_names_all_that_checks_and_experiments_are_given() -> None:
+    """The two tables name each public function of `checks` and each public method of `Run`."""
+    _, _, given = GUIDE.read_text("utf-8").partition("## What checks and experiments are given")
+    tables, _, _ = given.partition("\n## ")
+    run = {name for name in vars(Run) if not name.startswith("_")}
+    assert set(re.findall(r"`run\.(\w+)", tables)) - {"seed", "scale", "model"} == run
+    written = ast.parse(Path(checks.__file__).read_text("utf-8")).body
+    public = {
+        node.name
+        for node in written
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    shown = public & set(re.findall(r"^\| `(\w+)\(", tables, re.MULTILINE))
+    assert shown == public - {"show", "describe"}  # what sentences are made with
 
 
 def test_every_command_of_the_guide_is_a_command(reader: Reader) -> None:
