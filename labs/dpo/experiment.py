@@ -18,7 +18,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -121,15 +121,17 @@ def experiment(lab, run) -> None:
     chat = Chat(tokenizer.load(run.artefact("sft")), world, run.device)
     start = lab.GPT.load(run.artefact("sft")).to(run.device)
     total = size.manners + sum(round(arm.steps * size.steps) for arm in ARMS.values())
-    learn_manners(lab, run, start, chat, size, total)
+    read = learn_manners(lab, run, start, chat, size, total)
     show_contrast(lab, run, start, chat)
     pairs = collect(world, size.pairs, run.seed)
     exam = Examination(lab, chat, start)
-    models, looks, progress = {}, {}, [size.manners, total]
+    models, looks, done = {}, {}, size.manners
     first = {"step": 0, **exam.look(start)}
     for name in ARMS:
         models[name] = copy.deepcopy(start)
-        looks[name] = [first, *learn(lab, run, models[name], pairs, size, name, exam, progress)]
+        report = Report(run, done, total, read)
+        looks[name] = [first, *learn(lab, report, models[name], pairs, size, name, exam)]
+        done = report.done
     stories = {"before": exam.stories(start)}
     stories |= {each: exam.stories(model) for each, model in models.items()}
     show(run, chat, {"before": start, **models}, looks, stories)
@@ -171,10 +173,10 @@ class Chat:
         inputs, targets = padded(rows, self.end)
         return inputs.to(self.device), targets.to(self.device)
 
-    def pairs(self, found: Sequence[Preference]) -> tuple[tuple[Tensor, Tensor], ...]:
-        """The chosen and the rejected answers of some comparisons."""
+    def sides(self, found: Sequence[Preference]) -> tuple[list[list[int]], ...]:
+        """The tokens of some comparisons: with the chosen answers, and with the rejected ones."""
         return tuple(
-            self.batch([self.row(p.prompt, self.spoken(p.prompt, getattr(p, side))) for p in found])
+            [self.row(p.prompt, self.spoken(p.prompt, getattr(p, side))) for p in found]
             for side in ("chosen", "rejected")
         )
 
@@ -222,20 +224,32 @@ def collect(world: World, count: int, seed: int) -> list[Preference]:
     ]
 
 
-def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int) -> None:
+def learn_manners(lab, run, model: nn.Module, chat: Chat, size: Size, total: int) -> float:
     """Fine-tune on true answers, kind and not, said once and twice, without forgetting the rest.
 
     Every other batch is of what the model could do before: bare stories and, in turn with them,
     portraits told when asked for. That is what the pretraining data in "Training language models
     to follow instructions with human feedback" (Ouyang and others, 2022; PPO-ptx) are for.
+
+    Returns:
+        How many tokens the model has read.
     """
     recipe = lab.Recipe(size.manners, MANNERS, warmup=size.manners // 10, weight_decay=0.0)
-    answers = drawn(manners(chat, run.seed), size.batch, run.seed, chat.batch)
-    stories = drawn(bare(chat, run.seed), size.batch // 2, run.seed + 1, chat.texts)
-    portraits = drawn(told(chat, run.seed), size.batch // 2, run.seed + 2, chat.batch)
-    batches = (next(kind) for kind in cycle((answers, stories, answers, portraits)))
-    for number, loss, _ in earlier("pretrain").train(model, batches, recipe, {}):
-        run.progress(number + 1, total, f"manners: {loss:.2f} bits")
+    kinds = (
+        (manners(chat, run.seed), size.batch, chat.batch),
+        (bare(chat, run.seed), size.batch // 2, chat.texts),
+        (told(chat, run.seed), size.batch // 2, chat.batch),
+    )
+    order = (0, 1, 0, 2)
+    sources = [drawn(rows, n, run.seed + i, lay) for i, (rows, n, lay) in enumerate(kinds)]
+    lengths = [n * sum(map(len, rows)) / len(rows) for rows, n, _ in kinds]
+    batches = (next(sources[kind]) for kind in cycle(order))
+    read = 0.0
+    trained = earlier("pretrain").train(model, batches, recipe, {})
+    for (number, loss, _), kind in zip(trained, cycle(order), strict=False):
+        read += lengths[kind]
+        run.progress(number + 1, total, f"manners: {loss:.2f} bits", tokens=round(read))
+    return read
 
 
 def manners(chat: Chat, seed: int) -> list[list[int]]:
@@ -281,11 +295,33 @@ def drawn(
         yield lay([rows[place] for place in places])
 
 
+@dataclass
+class Report:
+    """What is said of the progress while a model learns from pairs.
+
+    Attributes:
+        done: steps of the whole run.
+        total: how many there will be.
+        tokens: that this model has read, before it was copied and since.
+    """
+
+    run: Any
+    done: int
+    total: int
+    tokens: float
+
+    def step(self, tokens: int, note: str) -> None:
+        """One step more, with `tokens` read in it."""
+        self.done, self.tokens = self.done + 1, self.tokens + tokens
+        self.run.progress(self.done, self.total, note, tokens=round(self.tokens))
+
+
 def learn(
-    lab, run, model: nn.Module, found: Sequence[Preference], size: Size, name: str,
-    exam: Examination, progress: list[int],
+    lab, report: Report, model: nn.Module, found: Sequence[Preference], size: Size, name: str,
+    exam: Examination,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Learn from the pairs; look at `LOOKS` places on the way."""
+    run = report.run
     arm, reference, state, looks = ARMS[name], lab.freeze(model), {}, []
     steps = round(arm.steps * size.steps)
     recipe = lab.Recipe(steps, arm.peak * size.peak, warmup=steps // 10, weight_decay=0.0)
@@ -294,11 +330,11 @@ def learn(
     lr_at = earlier("optimizers").lr_at
     for step in range(steps):
         chosen = torch.randint(len(found), (size.batch,), generator=generator).tolist()
-        batch = exam.chat.pairs([found[place] for place in chosen])
+        sides = exam.chat.sides([found[place] for place in chosen])
+        batch = tuple(map(exam.chat.batch, sides))
         lr = lr_at(step, recipe.steps, recipe.peak, recipe.warmup, recipe.final)
         loss, _ = lab.dpo_step(model, reference, batch, state, lr, recipe, arm.beta, arm.nll)
-        progress[0] += 1
-        run.progress(*progress, f"{name}: loss {loss:.2f}")
+        report.step(sum(map(len, chain(*sides))), f"{name}: loss {loss:.2f}")
         run.log(step + 1, **{f"loss, {name}": loss})
         if step + 1 in places:
             looks.append({"step": step + 1, **exam.look(model)})
@@ -322,7 +358,7 @@ class Examination:
     def __init__(self, lab, chat: Chat, start: nn.Module) -> None:
         self.lab, self.chat = lab, chat
         found = preferences(chat.world, HELD_OUT, seed=77, noise=NOISE, held_out=True)
-        self.pairs = chat.pairs(found)
+        self.pairs = tuple(map(chat.batch, chat.sides(found)))
         self.better = torch.tensor([p.margin > 0 for p in found])
         held = [q for q in questions(chat.world) if q.held == "people" and q.template < 2]
         self.asked = held[:: len(held) // ASKED]

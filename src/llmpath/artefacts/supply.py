@@ -24,7 +24,7 @@ from llmpath.running.records import read_run
 from llmpath.running.request import RunRequest
 from llmpath.running.runner import run
 from llmpath.workspace.folder import Workspace
-from llmpath.workspace.thread import sources
+from llmpath.workspace.thread import names, sources
 
 POLL = 0.2  # seconds between two looks at what another process is making
 
@@ -134,6 +134,7 @@ class Supplier:
             data=self.variant.data,
             seed=self.variant.seed,
             thread={name: source.path for name, source in thread.items()},
+            names=names(thread.values()),
             artefacts={name: artefact.path for name, artefact in artefacts.items()},
             makes=lab.makes,
             course_version=self.course.version,

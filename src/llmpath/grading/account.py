@@ -26,7 +26,7 @@ def explain(error: BaseException, folder: Path) -> dict[str, Any]:
     }
     if isinstance(error, SyntaxError):
         file, line = error.filename or "", error.lineno or 1
-        report["frames"] += [_frame(file, line, "", error.text or "")] if file else []
+        report["frames"] += [_frame(file, line, "", error.text or "", folder)] if file else []
         report["syntax"] = True
     return report
 
@@ -40,7 +40,7 @@ def _message(error: BaseException) -> str:
 
 def _frames(trace: TracebackType | None, folder: Path) -> list[dict[str, Any]]:
     found = [
-        _frame(code.co_filename, line, code.co_name, "")
+        _frame(code.co_filename, line, code.co_name, "", folder)
         for code, line in ((frame.f_code, line) for frame, line in traceback.walk_tb(trace))
         if Path(code.co_filename).is_relative_to(folder)
     ]
@@ -49,14 +49,20 @@ def _frames(trace: TracebackType | None, folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _frame(file: str, line: int, function: str, text: str) -> dict[str, Any]:
+def _frame(file: str, line: int, function: str, text: str, folder: Path) -> dict[str, Any]:
     text = text or linecache.getline(file, line)
     return {
-        "file": cut(Path(file).name),
+        "file": cut(_file(Path(file), folder)),
         "line": line,
         "function": cut(function),
         "text": cut(text.rstrip()),
     }
+
+
+def _file(path: Path, folder: Path) -> str:
+    """The name of a file; references are all called `lab.py`, so also of which lab it is."""
+    earlier = path.name == "lab.py" and path.parent != folder
+    return f"{path.name} of {path.parent.name}" if earlier else path.name
 
 
 def cut(text: str) -> str:

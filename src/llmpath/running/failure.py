@@ -34,10 +34,17 @@ class Explainer:
         self._mine = {str(Path(path)) for path in request["thread"].values()}
         self._mine.add(request["learner_file"])
         self._reference = bool(request["reference"])
+        self._names: dict[str, str] = request["names"]
         self._experiment = str(Path(request["lab_folder"]) / "experiment.py")
 
     def explain(self, error: BaseException) -> dict[str, Any]:
         """The fields of a `Failed` event."""
+        report = self._report(error)
+        for frame in report["frames"]:
+            frame["file"] = self._names.get(frame["file"], frame["file"])
+        return report
+
+    def _report(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, SyntaxError) and error.filename in self._mine:
             return self._syntax(error)
         frames = [self._frame(frame) for frame in traceback.extract_tb(error.__traceback__)]

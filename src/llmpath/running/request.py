@@ -27,6 +27,7 @@ class RunRequest(BaseModel):
         run_folder: an existing folder for what the run makes (see `folder.new_folder`).
         reference: whether `learner_file` is the reference and not the learner's own.
         thread: the file that stands for each earlier lab, for `earlier`.
+        names: what to call some of these files in front of the learner, by path.
         data: the data that `run.data` loads, as `--data` names it.
         model: the real model that the experiment is to use as well, for `run.model`.
         artefacts: the folder of each artefact that the lab needs, for `run.artefact`.
@@ -49,6 +50,7 @@ class RunRequest(BaseModel):
     scale: Scale = "micro"
     reference: bool = False
     thread: dict[str, Path] = {}
+    names: dict[str, str] = {}
     data: str = "microworld"
     model: str | None = None
     artefacts: dict[str, Path] = {}

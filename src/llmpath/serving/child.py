@@ -31,7 +31,7 @@ def main() -> int:
     request = json.loads(lines.get())
     explainer = Explainer(
         {"thread": dict(enumerate(request["own"])), "learner_file": "", "lab_folder": ""}
-        | {"reference": False}
+        | {"reference": False, "names": request["names"]}
     )
     try:
         voice = load(request)

@@ -15,7 +15,7 @@ from typing import Any
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
 from llmpath.workspace.folder import Workspace
-from llmpath.workspace.thread import source
+from llmpath.workspace.thread import names, source
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Code:
         parts: what is provided, by role: `model`, `memory`, `sampling`, `streaming`.
         files: the file that stands for each lab that is needed.
         own: the files that are the learner's.
+        names: what to call these in front of the learner, by path.
     """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     own: tuple[Path, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Source:
             "parts": {role: vars(part) for role, part in self.code.parts.items()},
             "thread": {lab: str(path.absolute()) for lab, path in self.code.files.items()},
             "own": [str(path.absolute()) for path in self.code.own],
+            "names": dict(self.code.names),
         }
 
 
@@ -94,4 +97,5 @@ def code(course: Course, workspace: Workspace | None) -> Code:
         needed |= {each.id: each for each in (*course.used_by(lab), lab)}
     found = {name: source(course, lab, workspace) for name, lab in needed.items()}
     files = {name: each.path for name, each in found.items()}
-    return Code(parts, files, tuple(each.path for each in found.values() if each.own))
+    learners = tuple(each.path for each in found.values() if each.own)
+    return Code(parts, files, learners, names(found.values()))

@@ -41,10 +41,11 @@ def _lab(lab: LabCard, folder: Path) -> list[str]:
     if lab.run is None:
         return [*parts, wording.no_run(lab)]
     parts += [literal(lab.run.sentence), f"{literal(wording.run(lab.run))}."]
-    if found := wording.compared(lab):
-        parts.append(table(("", *wording.models(lab)), found))
-    if found := wording.figures(lab):
-        parts.append(table(("Figure", "Value"), found))
+    found = wording.found(lab)
+    if found.compared:
+        parts.append(table(("", *found.models), found.compared))
+    if found.figures:
+        parts.append(table(("Figure", "Value"), found.figures))
     for picture in lab.pictures:
         parts.append(f"![{literal(picture.name)}]({_address(picture.path, folder)})")
     return [part for part in parts if part]

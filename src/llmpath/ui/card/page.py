@@ -86,11 +86,12 @@ def _lab(section: Element, lab: LabCard) -> None:
         return
     add(section, "p", one_line(lab.run.sentence))
     add(section, "p", wording.run(lab.run), class_="muted")
-    if rows := wording.compared(lab):
-        models = wording.models(lab)
-        _table(section, ("", *models), rows, range(1, 1 + len(models)))
-    if found := wording.figures(lab):
-        _facts(section, found)
+    found = wording.found(lab)
+    if found.compared:
+        numbers = range(1, 1 + len(found.models))
+        _table(section, ("", *found.models), found.compared, numbers)
+    if found.figures:
+        _facts(section, found.figures)
     for picture in lab.pictures:
         _picture(section, picture, lab)
 

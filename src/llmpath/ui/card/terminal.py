@@ -62,11 +62,12 @@ def _lab(lab: LabCard, root: Path, console: Console) -> list[RenderableType]:
         below.append(Text(wording.no_run(lab), style="muted"))
     else:
         below += [Text(one_line(lab.run.sentence)), Text(wording.run(lab.run), style="muted")]
-        if rows := wording.compared(lab):
-            models = wording.models(lab)
-            right = range(1, 1 + len(models))
-            below += [Text(), *_rows(("", *models), rows, console, right=right), Text()]
-        below += [_facts(found)] if (found := wording.figures(lab)) else []
+        found = wording.found(lab)
+        if found.compared:
+            right = range(1, 1 + len(found.models))
+            rows = _rows(("", *found.models), found.compared, console, right=right)
+            below += [Text(), *rows, Text()]
+        below += [_facts(found.figures)] if found.figures else []
         below += [Text(_near(each.path, root), style="path") for each in lab.pictures]
     return [head, Padding(Group(*below), (0, 0, 1, 2))]
 

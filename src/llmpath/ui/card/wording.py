@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich.filesize import decimal
@@ -11,7 +12,6 @@ from llmpath.portfolio.card import ArtefactCard, LabCard, ReportCard
 from llmpath.portfolio.provenance import Origin, data_name
 from llmpath.portfolio.summary import split
 from llmpath.portfolio.training import METHOD
-from llmpath.running.events import Cell
 from llmpath.running.records import RunRecord
 from llmpath.ui.path import whose
 from llmpath.ui.words import number
@@ -78,33 +78,41 @@ def no_run(lab: LabCard) -> str:
     return "Its experiment was not run to its end with the code in use."
 
 
-def figures(lab: LabCard) -> tuple[tuple[str, str], ...]:
-    """What its run found, by name, but for what `compared` says."""
-    _, others = _figures(lab)
-    return tuple((name.replace("_", " "), number(value)) for name, value in others.items())
+@dataclass(frozen=True)
+class Found:
+    """What the run of a lab found, in words.
+
+    Attributes:
+        models: the artefacts that it measured side by side.
+        compared: of a run that sums up, a row for each measure, with a cell for each of `models`.
+        figures: the others, by name.
+    """
+
+    models: tuple[str, ...]
+    compared: tuple[tuple[str, ...], ...]
+    figures: tuple[tuple[str, str], ...]
 
 
-def compared(lab: LabCard) -> tuple[tuple[str, ...], ...]:
-    """Of the run that sums up, a row for each measure, with a cell for each of `models`."""
-    measures, _ = _figures(lab)
-    return tuple(
+def found(lab: LabCard) -> Found:
+    """The figures of a lab's run."""
+    figures = (lab.run.figures if lab.run else None) or {}
+    measures, others = split(figures, lab.lab.needs if lab.lab.summary else ())
+    models = tuple(
+        each for each in lab.lab.needs if any(each in values for values in measures.values())
+    )
+    compared = tuple(
         (
-            name.replace("_", " "),
-            *(number(values[each]) if each in values else "" for each in models(lab)),
+            _plain(name),
+            *(number(values[each]) if each in values else "" for each in models),
         )
         for name, values in measures.items()
     )
+    named = tuple((_plain(name), number(value)) for name, value in others.items())
+    return Found(models, compared, named)
 
 
-def models(lab: LabCard) -> tuple[str, ...]:
-    """The artefacts that its run measured side by side."""
-    measures, _ = _figures(lab)
-    return tuple(each for each in lab.lab.needs if any(each in row for row in measures.values()))
-
-
-def _figures(lab: LabCard) -> tuple[dict[str, dict[str, Cell]], dict[str, Cell]]:
-    found = (lab.run.figures if lab.run else None) or {}
-    return split(found, lab.lab.needs if lab.lab.summary else ())
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def made(card: ArtefactCard) -> tuple[str, str, str, str, str]:
