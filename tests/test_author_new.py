@@ -92,6 +92,18 @@ def test_steps_are_added_at_the_end_of_their_stage(author: Author) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_a_lesson_that_nobody_has_written_yet_is_remarked_on(author: Author) -> None:
+    """The worked example is sound, and whoever leaves it as their own step is told so."""
+    author.types("author", "new", "essay", "--no-lab")
+    checked = author.types("author", "check", "essay", "--only", "lesson")
+    assert checked.returncode == 0, checked.stdout
+    assert "essay.md:1: This is still the worked example" in " ".join(checked.stdout.split())
+    lesson = author.root / "curriculum" / "basics" / "essay.md"
+    lesson.write_text("An essay. " + lesson.read_text("utf-8"), "utf-8")
+    checked = author.types("author", "check", "essay", "--only", "lesson")
+    assert "worked example that" not in " ".join(checked.stdout.split())
+
+
 def test_the_worked_lab_grades_as_a_lab_should(author: Author, tmp_path: Path) -> None:
     """Its solution and its other answer pass, and each known mistake fails just its checks."""
     course = read(author.root)

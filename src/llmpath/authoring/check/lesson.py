@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import itertools
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from mdit_py_plugins.anchors.index import slugify
 
 from llmpath.authoring.check.bench import Bench
 from llmpath.authoring.check.description import title_flaws
-from llmpath.authoring.check.finding import Finding, Measure
+from llmpath.authoring.check.finding import Finding, Measure, Remark
 from llmpath.authoring.check.markdown import Flaw, flaws, inline, tokens
 from llmpath.authoring.check.subject import StepSubject
 from llmpath.course.problems import Problem
@@ -39,6 +40,16 @@ def prove(subject: StepSubject, bench: Bench) -> Iterator[Finding | Measure]:
     ):
         yield Finding.of(subject.in_lesson(flaw.line, flaw.message, flaw.mend))
     yield from map(Finding.of, _title(subject))
+    if example_begins(subject.lesson):
+        message = "This is still the worked example that the step began with."
+        yield Remark.of(subject.in_lesson(1, message, "Put your own lesson in its place."))
+
+
+def example_begins(text: str) -> bool:
+    """Whether a lesson begins as the one does that `author new` writes."""
+    template = importlib.resources.files("llmpath.authoring") / "templates" / "step" / "lesson.md"
+    first = template.read_text(encoding="utf-8").partition(":")[0]
+    return text.lstrip().startswith(first)
 
 
 def _title(subject: StepSubject) -> Iterator[Problem]:
