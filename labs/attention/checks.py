@@ -173,6 +173,8 @@ def test_weights_match_torch(lab, rng):
             want = reference_weights(q, k, mask)
             got = lab.attention_weights(q.clone(), k.clone(), mask)
             close(got, want, atol=atol, because=known_weights(got, q, k, mask))
+    half = lab.attention_weights(q.bfloat16(), k.bfloat16(), mask)
+    has(half, (2, 3, 4, 5), torch.bfloat16, "attention_weights of torch.bfloat16")
 
 
 def test_weights_sum_to_one(lab, rng):

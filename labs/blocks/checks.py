@@ -89,6 +89,7 @@ def rms_mistakes(x, weight, eps):
     mean = x.square().mean(-1, keepdim=True)
     centred = x - x.mean(-1, keepdim=True)
     return {
+        NARROWED: lambda: F.rms_norm(x, weight.shape, weight, eps),
         "eps stands outside the root; it belongs to the mean square, inside": (
             lambda: weight * x / (mean.sqrt() + eps)
         ),
@@ -106,7 +107,6 @@ def rms_mistakes(x, weight, eps):
         "the mean runs over the whole tensor; each vector has its own": (
             lambda: weight * x / (x.square().mean() + eps).sqrt()
         ),
-        NARROWED: lambda: F.rms_norm(x, weight.shape, weight, eps),
     }
 
 
@@ -115,6 +115,7 @@ def layer_mistakes(x, weight, bias, eps):
     mean = x.mean(-1, keepdim=True)
     variance = x.var(-1, correction=0, keepdim=True)
     return {
+        NARROWED: lambda: F.layer_norm(x, weight.shape, weight, bias, eps),
         "the variance is divided by n - 1 (torch.var does that unless told otherwise); "
         "LayerNorm divides by n": (
             lambda: weight * (x - mean) / (x.var(-1, keepdim=True) + eps).sqrt() + bias
@@ -133,7 +134,6 @@ def layer_mistakes(x, weight, bias, eps):
         "the bias is added before the weight multiplies": (
             lambda: weight * (F.layer_norm(x, weight.shape, None, None, eps) + bias)
         ),
-        NARROWED: lambda: F.layer_norm(x, weight.shape, weight, bias, eps),
     }
 
 

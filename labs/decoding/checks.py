@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from llmpath.labkit.checks import a_generator, close, describe, number, same
+from llmpath.labkit.checks import a_generator, close, describe, has, number, same
 
 RARE = 1e-7  # a right answer fails a χ² test this often
 LONGEST = 200  # tokens that a stream of these checks never reaches
@@ -163,6 +163,13 @@ def test_greedy(lab, rng):
     close(lab.probabilities(logits.clone(), 0), want, atol=0.0, because=because)
     got = lab.probabilities(logits.clone(), 0.0, 3, 0.9)
     close(got, want, atol=0.0, because=f"{because}, whatever top-k and top-p say")
+    tied = torch.tensor([[2.0, 5.0, 5.0, 1.0]], dtype=torch.float64)
+    got = lab.probabilities(tied.clone(), 0)
+    has(got, (1, 4), torch.float64, "probabilities")
+    assert sorted(got[0, 1:3].tolist()) == [0.0, 1.0], (
+        f"of two logits that are equally large one gets all of the probability, either of them; "
+        f"yours get {got[0, 1]:.3g} and {got[0, 2]:.3g}. A very small temperature is not 0"
+    )
 
 
 def test_top_k(lab, rng):
@@ -277,6 +284,8 @@ def test_writes_on(lab, rng):
     same(got, likeliest(model.logits, ids, 6), because=because)
     want = [(3, time) for time in range(4, 10)]
     same(model.asked, want, because="each time the model sees the whole text, one token longer")
+    got = tokens_of(lab.stream(History(rng, 7), ids[:1].clone(), 2, temperature=0), 1)
+    same(got.size(1), 2, because="one text alone is a batch of one")
 
 
 def test_one_token_at_a_time(lab, rng):
@@ -463,7 +472,8 @@ def test_few_beams_forget(lab, rng):
 
 
 def test_beams_end(lab, rng):
-    end, start = number(rng, 1, 3), [0, number(rng, 0, 3)]
+    end = number(rng, 1, 3)
+    start = [0, end]  # an end in what was given ends nothing
     model = History(rng, 4)
     want = every_text(model, start, 4, end)
     got = beams_of(lab.beam_search(model, torch.tensor(start), 4, 300, end=end), len(want))
@@ -475,6 +485,16 @@ def test_beams_end(lab, rng):
         got = lab.beam_search(model, torch.tensor(start), 6, beams, end=3)
         because = f"{beams} beams, of which those that end in 3 are kept as they are"
         equal_beams(beams_of(got, beams), pruned(model, start, 6, beams, 3), because)
+    # 2 ends at once with 0.3; 1 has 0.7, and both its ways, of 0.35 and 0.315, are better.
+    shares = [[0.0, 0.7, 0.3, 0.0], [0.5, 0.05, 0.0, 0.45], [0.25] * 4, [0.25] * 4]
+    table = torch.tensor(shares, dtype=torch.float64).log()
+
+    def overtaken(ids):
+        return table[ids]
+
+    got = beams_of(lab.beam_search(overtaken, torch.tensor([0]), 2, 2, end=2), 2, 3)
+    want = [([0, 1, 0], math.log(0.35)), ([0, 1, 3], math.log(0.315))]
+    equal_beams(got, want, "two that go on push out one that has ended with 0.3, less than both")
 
 
 def test_beams_stop(lab, rng):

@@ -286,6 +286,13 @@ def test_any_symbols(lab, seed):
             because = "the same documents with other names for their symbols have the same counts"
             close(asked(other, history, names[text[-1]]), asked(model, text[:-1], text[-1]),
                   atol=1e-9, because=because)  # fmt: skip
+    # Written side by side, 1 and 12 look like 11 and 2; and 1 is a number, "1" is a text.
+    model = lab.NGram(["abc", "def", "ghc", "if"], 3)
+    other = lab.NGram([[1, 12, 3], [11, 2, 4], ["1", "12", 3], ["1 12", 4]], 3)
+    for history, symbol, look in (([1, 12], 3, "abc"), ([11, 2], 3, "dec"), (["1 12"], 3, "ic")):
+        because = f"{symbol!r} after {history!r}: symbols are not how they are written"
+        close(asked(other, history, symbol), asked(model, look[:-1], look[-1]),
+              atol=1e-9, because=because)  # fmt: skip
 
 
 def test_bits_of_each_symbol(lab, seed):

@@ -118,8 +118,8 @@ def known_output(got, weights, heads, x, mask=None):
     def mixed(found):
         return F.linear(found.reshape(flat), o)
 
-    def attend(scale=None, hidden=mask):
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, scale=scale)
+    def attend(scale=None, hidden=mask, parts=(q, k, v)):
+        found = F.scaled_dot_product_attention(*parts, attn_mask=hidden, scale=scale)
         return found.transpose(1, 2)
 
     size = hidden_size // heads
@@ -139,6 +139,11 @@ def known_output(got, weights, heads, x, mask=None):
             lambda: mixed(F.scaled_dot_product_attention(*(p.transpose(1, 2) for p in (q, k, v))))
         ),
         "the mask is not used": lambda: mixed(attend(hidden=None)),
+        "keys and values have changed places": lambda: mixed(attend(parts=(q, v, k))),
+        "queries and keys have changed places": lambda: mixed(attend(parts=(k, q, v))),
+        "x is added to what the heads found; that is the work of the block around it": (
+            lambda: x + mixed(attend())
+        ),
     }
     for sentence, output in wrong.items():
         if alike(got, output()):

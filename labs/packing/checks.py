@@ -145,6 +145,13 @@ def test_windows_by_hand(lab):
         "each, and [9, 10] no longer does"
     )
     close(got, want, atol=0, because=because, axes="window, place")
+    got = windows_of(lab, [[5, 6, 7], [9, 10, 11], [8]], 7)
+    want = torch.tensor([[3, 5, 6, 7, 3, 3, 3, 3], [3, 9, 10, 11, 3, 8, 3, 3]])
+    because = (
+        "documents follow in their order: [9, 10, 11] began the second window, so [8] comes after "
+        "it, though the first has room"
+    )
+    close(got, want, atol=0, because=because, axes="window, place")
 
 
 def test_a_perfect_fit(lab, rng):

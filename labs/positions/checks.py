@@ -250,6 +250,8 @@ def test_keeps_dtype(lab, rng):
         got = lab.rope(x.clone(), torch.arange(3))
         has(got, (2, 3, 4), dtype, f"rope of {dtype}")
         turns(got[:, 1:], x[:, 1:])
+        close(got[:, 0], x[:, 0], atol=0.0, because=f"at position 0 nothing turns: {dtype} comes "
+              "back to the last digit. Is x narrowed on the way?")  # fmt: skip
 
 
 def test_low_precision(lab, rng):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.adamw import adamw
 
-from llmpath.labkit.checks import close, describe, number, same
+from llmpath.labkit.checks import a_generator, close, describe, number, same
 
 IGNORE = -100
 VOCABULARY = 7
@@ -48,6 +48,7 @@ def torch_steps(table, batches, rates, recipe):
     table = table.clone()
     m, v, count = torch.zeros_like(table), torch.zeros_like(table), torch.zeros(())
     losses, norms = [], []
+    beta1, beta2 = recipe.get("betas", (0.9, 0.95))
     for (inputs, targets), lr in zip(batches, rates, strict=True):
         leaf = table.clone().requires_grad_()
         logits = leaf[inputs].flatten(0, 1)
@@ -57,7 +58,7 @@ def torch_steps(table, batches, rates, recipe):
         norms.append(float(grad.norm()))
         grad = grad * min(1.0, recipe["max_norm"] / norms[-1])
         adamw(
-            [table], [grad], [m], [v], [], [count], amsgrad=False, beta1=0.9, beta2=0.95, lr=lr,
+            [table], [grad], [m], [v], [], [count], amsgrad=False, beta1=beta1, beta2=beta2, lr=lr,
             weight_decay=recipe["weight_decay"], eps=1e-8, maximize=False,
         )  # fmt: skip
     return table, losses, norms
@@ -74,11 +75,8 @@ def a_step(got, what):
 
 def steps_of(generator, most=100):
     """What train yielded, refused if it is no generator of triples."""
-    assert not isinstance(generator, (list, tuple, str, int, float, dict, type(None))), (
-        f"train should be a generator (a function with yield), and returned {describe(generator)}"
-    )
     found = []
-    for item in iter(generator):
+    for item in a_generator(generator, "train"):
         assert isinstance(item, (tuple, list)), f"train should yield triples, not {describe(item)}"
         assert len(item) == 3, f"train should yield (step, loss, norm), not {len(item)} things"
         found.append(tuple(item))
@@ -151,11 +149,11 @@ def test_gradients_do_not_add_up(lab, rng):
 def test_clips_and_decays(lab, rng):
     model, table = a_bigram(lab, rng)
     batches = [a_batch(rng) for _ in range(3)]
-    recipe, state = {"max_norm": 0.05, "weight_decay": 0.4}, {}
+    recipe, state = {"max_norm": 0.05, "weight_decay": 0.4, "betas": (0.8, 0.97)}, {}
     for batch in batches:
         got = a_step(lab.train_step(model, batch, state, 0.2, lab.Recipe(10, **recipe)), "it")
     want, _, norms = torch_steps(table, batches, [0.2] * 3, recipe)
-    because = "with max_norm = 0.05 and weight_decay = 0.4, after three steps"
+    because = "with max_norm = 0.05, weight_decay = 0.4 and betas (0.8, 0.97), after three steps"
     close(table_of(model), want, atol=1e-6, because=because)
     close(
         got[1], norms[-1], atol=1e-9, because="the norm that is returned is the one before clipping"
@@ -234,8 +232,16 @@ def test_evaluates(lab, rng):
 
 
 def test_evaluates_in_evaluation_mode(lab, rng):
+    def watch(module, inputs, output):
+        if hasattr(lab, "torch"):
+            assert not lab.torch.is_grad_enabled(), (
+                "gradients are on while the model is measured, so that torch keeps all that a way "
+                "back would need, batch after batch, until memory is full: torch.no_grad()"
+            )
+
     for training in (True, False):
         model, table = a_bigram(lab, rng, dropout=0.5)
+        model.register_forward_hook(watch)
         model.train(training)
         batch = a_batch(rng, rows=4, time=6)
         got = lab.evaluate(model, [batch])

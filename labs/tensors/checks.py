@@ -12,8 +12,9 @@ from llmpath.labkit.checks import alike, close, has, number, same
 
 # float64 shows a wrong formula; float32 is what models use.
 PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 1e-5)]
-# No two sizes alike, and then all alike, where a forgotten keepdim still broadcasts.
-SHAPES = [(3, 5), (2, 3, 4), (4,), (3, 3), (3, 3, 3)]
+# No two sizes alike; all alike, where a forgotten keepdim still broadcasts; and a 1 to squeeze.
+SHAPES = [(3, 5), (2, 3, 4), (4,), (3, 3), (3, 3, 3), (3, 1, 4)]
+NARROWED = "this is right to about seven digits only: is float64 narrowed to float32 on the way?"
 # Logits with any leading dimensions, their number of classes last.
 LEADING = [(6,), (2, 5), (2, 3, 4), ()]
 
@@ -61,6 +62,7 @@ def known_softmax(got, x, dim):
     """Which wrong softmax this is, if it is one that people know."""
     powers = x.exp()
     wrong = {
+        NARROWED: x.softmax(dim),
         "this is right for the last dimension, but dim is another": x.softmax(-1),
         "this is right for dimension 0, but dim is another": x.softmax(0),
         "all shares of the whole tensor together sum to one here": powers / powers.sum(),
@@ -80,6 +82,7 @@ def known_loss(got, logits, targets):
     last = log_p.gather(-1, (targets % logits.size(-1))[..., None])[..., 0]
     right = reference(logits, targets)
     wrong = {
+        NARROWED: right,
         "the sign is turned: surprise is -ln p, which is never negative": -right,
         "this is the sum and not the mean; or are there more numbers in it than places? Print the "
         "shapes of what you subtract": right * counted.sum(),
@@ -106,6 +109,7 @@ def known_grad(got, logits, targets):
     count = counted.sum().clamp(min=1)
     p, right = logits.softmax(-1), reference_grad(logits, targets)
     wrong = {
+        NARROWED: right,
         "the sign is turned: the loss falls as the logit of the target climbs": -right,
         "divide by how many targets count, since the loss is their mean": right * count,
         "divided by all targets, those of -100 too": right * count / max(targets.numel(), 1),
@@ -373,10 +377,16 @@ def test_ignored_targets_do_not_count(lab, rng):
         got = lab.cross_entropy(logits.clone(), targets.clone())
         close(got, reference(logits, targets), atol=1e-9, because=known_loss(got, logits, targets))
         logits[ignored] = random(rng, int(ignored.sum()), 4, scale=50.0)
-        again = lab.cross_entropy(logits, targets)
+        again = lab.cross_entropy(logits.clone(), targets)
         close(
             again, got, atol=1e-9,
             because="only logits at ignored places were changed, and the loss changed with them",
+        )  # fmt: skip
+        logits[..., 0] = logits[..., 0].masked_fill(ignored, -torch.inf)
+        close(
+            lab.cross_entropy(logits, targets), got, atol=1e-9,
+            because="a logit at each ignored place is -inf now. Such places are to be left out, "
+            "not multiplied by 0: infinity times 0 is NaN",
         )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ def weights_of(logits, targets):
 def cross_entropy(logits, targets):
     log_p = logits - logsumexp(logits, -1)[..., None]
     picked = torch.take_along_dim(log_p, targets.clamp(min=0)[..., None], -1)[..., 0]
+    picked = picked.masked_fill(targets == -100, 0.0)  # it may be -inf there, and 0 · inf is NaN
     return -(weights_of(logits, targets) * picked).sum()
 
 
