@@ -403,6 +403,16 @@ def test_a_misconception_that_is_caught_otherwise_is_found(author: Author) -> No
     assert "`first-letters-only` fails nothing, and not capitals" in found.message
 
 
+def test_a_misconception_that_is_no_python_is_found(author: Author) -> None:
+    """An edit that spoils the whole file fails every check, and says nothing of any."""
+    author.replaces("labs/adding/lab.yaml", 'with: "result = 1"', 'with: "result = (1"')
+    author.replaces("labs/adding/lab.yaml", "    needs: [sums-up]\n", "")
+    author.replaces("labs/adding/lab.yaml", "fails: [sums-up]", "fails: [sums-up, runs-along]")
+    (found,) = author.finds("adding", "misconceptions")
+    assert found.place == "labs/adding/lab.yaml:19:11"
+    assert "a file that is not Python" in found.message
+
+
 def test_lacking_misconceptions_are_found(author: Author) -> None:
     """There are as many as the course asks for, and each check is failed by one."""
     author.replaces("curriculum/path.yaml", "  misconceptions: 2\n", "")
@@ -561,6 +571,17 @@ def test_a_slow_check_is_found(author: Author) -> None:
     (found,) = author.finds("adding", "limits")
     assert found.place == "labs/adding/lab.yaml:6:9"
     assert "over a third of the 5 s" in found.message
+
+
+def test_a_check_cannot_have_more_time_than_its_lab(author: Author) -> None:
+    """A check's limit that the lab's would cut short is found, and so is the usual one."""
+    author.replaces("labs/adding/lab.yaml", "    points: 2\n", "    points: 2\n    seconds: 21\n")
+    author.replaces("labs/adding/lab.yaml", "check_seconds: 5", "check_seconds: 30")
+    found = author.finds("adding", "limits", quick=True)
+    assert [(each.place, each.message) for each in found] == [
+        ("labs/adding/lab.yaml:4:38", "One check may take 30 s, but all of them together 20 s."),
+        ("labs/adding/lab.yaml:14:14", "One check may take 21 s, but all of them together 20 s."),
+    ]
 
 
 def test_a_slow_machine_is_given_time(author: Author) -> None:

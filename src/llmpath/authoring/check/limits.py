@@ -8,6 +8,7 @@ from llmpath.authoring.check.bench import Answer, Bench
 from llmpath.authoring.check.finding import Finding, Measure
 from llmpath.authoring.check.solution import independent
 from llmpath.authoring.check.subject import LabSubject
+from llmpath.course.documents import KeyPath
 from llmpath.course.models import Check
 
 SEEDS = (0, 1, 2)
@@ -17,6 +18,7 @@ MEMORY_SHARE = 1 / 2
 
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     """A measure of each check, and a finding where it is over a third of the limit."""
+    yield from _contradictions(subject)
     seeds = SEEDS[:1] if bench.quick else SEEDS
     reports = bench.grade(
         subject.lab, [Answer("the solution", subject.solution, seed) for seed in seeds]
@@ -36,6 +38,23 @@ def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
         mend = "Let them do less, or raise the limit."
         yield Finding.of(subject.at(("limits", "seconds"), message, mend))
     yield from _memory(subject, bench)
+
+
+def _contradictions(subject: LabSubject) -> Iterator[Finding]:
+    """Limits of checks that the limit of the whole lab does not leave room for."""
+    limits = subject.lab.limits
+    places: list[tuple[KeyPath, float]] = [(("limits", "check_seconds"), limits.check_seconds)]
+    places += [
+        (("checks", index, "seconds"), check.seconds)
+        for index, check in enumerate(subject.lab.checks)
+        if check.seconds is not None
+    ]
+    for path, seconds in places:
+        if seconds > limits.seconds:
+            message = (
+                f"One check may take {seconds:g} s, but all of them together {limits.seconds:g} s."
+            )
+            yield Finding.of(subject.at(path, message, "Raise the lab's `seconds`, or lower this."))
 
 
 def _memory(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:

@@ -58,6 +58,11 @@ def _wrong(
     reports: list[GradeReport],
 ) -> Iterator[Finding]:
     """What is wrong with one misconception, told for the first seed with which it is."""
+    if reports[0].status == "syntax-error":
+        message = f"`{known.id}` makes lab.py a file that is not Python, which proves nothing."
+        place = ("misconceptions", index, "with")
+        yield Finding.of(subject.at(place, message, "Write what a learner would have."))
+        return
     for seed, report in zip(seeds, reports, strict=True):
         failed = {c.id: c for c in report.checks if c.status not in ("passed", "skipped")}
         if set(failed) == set(known.fails):
