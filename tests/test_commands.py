@@ -231,6 +231,21 @@ def test_bad_requests_get_a_sentence(learner: Learner, arguments: list[str], wor
     assert traceless(done.stderr)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the editor is a shell's command")
+def test_the_editor_is_started_as_it_is_set(learner: Learner, tmp_path: Path) -> None:
+    """$EDITOR may have arguments, and a path in quotes; what is no command is told of."""
+    editor = tmp_path / "my editor"
+    editor.write_text('#!/bin/sh\necho "with $1, $2"\n')
+    editor.chmod(0o755)
+    learner.environment |= {"VISUAL": "", "EDITOR": f"'{editor}' --wait"}
+    assert "with --wait, " in learner.types("lab", "open", "adding").stdout
+    learner.environment["EDITOR"] = "'code --wait"
+    done = learner.types("lab", "open", "adding")
+    assert done.returncode == 2
+    assert "EDITOR is no command: No closing quotation" in done.stderr
+    assert "EDITOR is no command" in learner.types("doctor").stdout.replace("\n", " ")
+
+
 def test_outside_a_workspace_the_way_in_is_shown(tmp_path: Path, learner: Learner) -> None:
     """Without a workspace, commands say how to make one."""
     learner.root = tmp_path

@@ -284,6 +284,17 @@ def test_what_is_no_function_is_told_so(bench: Bench) -> None:
     assert report.checks[0].message == "expected a function, but 'int' object is not callable"
 
 
+def test_no_room_for_a_grading_is_a_sentence(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be written for judge and worker, that is said, and nothing else fails."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LlmpathError, match=r"gone.* cannot be written: No such file"):
+        bench.grade(SOLUTION)
+    monkeypatch.undo()
+    assert bench.grade(SOLUTION).passed
+
+
 def test_a_report_controls_no_terminal(bench: Bench) -> None:
     """What learner code prints or raises may name a window, or clear it, and does not."""
     evil = "\\x1b[2J\\x1b]0;owned\\x07"

@@ -120,7 +120,10 @@ def _disk() -> Finding:
 def _editor() -> Finding:
     from llmpath.cli.editor import chosen
 
-    command = chosen()
+    try:
+        command = chosen()
+    except LlmpathError as error:
+        return Finding("editor", error.message, False, error.hint)
     good = bool(command) and shutil.which(command[0]) is not None
     mend = "Set EDITOR to the command of your editor, for llmpath lab open."
     return Finding("editor", " ".join(command) or "none found", good, mend)

@@ -83,6 +83,9 @@ class Session:
     Args:
         nursery: starts them.
         setting: what they are made ready for.
+
+    Raises:
+        ChildrenError: if they cannot be started, or there is no room for their files.
     """
 
     def __init__(self, nursery: Nursery, setting: Setting) -> None:
@@ -91,7 +94,7 @@ class Session:
         self._output: Output | None = None
         self._judge_size = 0
         self._nursery = nursery
-        self._folder = Path(tempfile.mkdtemp(prefix="llmpath-"))
+        self._folder = _scratch_folder()
         self._where = self._folder / "where.txt"
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._children: list[Child] = []
@@ -138,9 +141,23 @@ class Session:
             thread: for each earlier lab, the name and the content of the file that stands for it.
             order: what the judge needs to know, but for where the files of `thread` are.
             output: keeps what learner code prints.
+
+        Raises:
+            ChildrenError: if the files cannot be written where learner code finds them.
         """
         self._output = output
         self._judge_size = self._size_of_judge()
+        try:
+            files = self._write(source, thread)
+        except OSError as error:
+            raise _unwritable(error) from error
+        with self._ordering, contextlib.suppress(Closed):  # it has ended: its events tell
+            if self._order >= 0:
+                Stream(-1, self._order).send({**order, "thread": files})
+        self._withdraw()
+
+    def _write(self, source: bytes, thread: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
+        """Write the learner's file and those of earlier labs; where the latter are."""
         (self._folder / self.setting.file).write_bytes(source)
         files = {}
         for lab, (name, content) in thread.items():
@@ -148,10 +165,7 @@ class Session:
             copy.parent.mkdir(parents=True)
             copy.write_bytes(content)
             files[lab] = str(copy)
-        with self._ordering, contextlib.suppress(Closed):  # it has ended: its events tell
-            if self._order >= 0:
-                Stream(-1, self._order).send({**order, "thread": files})
-        self._withdraw()
+        return files
 
     def _withdraw(self) -> None:
         """Close our end of the pipe to the judge, which then sees the worker end."""
@@ -271,6 +285,19 @@ class Session:
             thread.join(timeout=1.0 if begun else 0.0)
         self._withdraw()
         remove(self._folder)
+
+
+def _unwritable(error: OSError) -> ChildrenError:
+    """The error of a grading whose files cannot be written."""
+    where = error.filename or tempfile.gettempdir()
+    return ChildrenError(f"{where} cannot be written: {error.strerror}")
+
+
+def _scratch_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="llmpath-"))
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def remove(folder: Path) -> None:
