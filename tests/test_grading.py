@@ -295,6 +295,17 @@ def test_no_room_for_a_grading_is_a_sentence(
     assert bench.grade(SOLUTION).passed
 
 
+def test_what_is_no_function_is_told_so_by_a_comparison(tmp_path: Path) -> None:
+    """The same holds where it is not the check but a comparison of labkit's that calls it."""
+    raises = "    from llmpath.labkit.checks import raises\n"
+    called = CHECKS.replace("same(lab.add(seed, 2), seed + 2, ", "raises(lab.add, 'adding')  # ")
+    bench = Bench(tmp_path / "lab", checks=raises + called)
+    with bench.grader:
+        report = bench.grade(SOLUTION + "\nadd = 3\n")
+    assert statuses(report)["adds"] == "failed"
+    assert report.checks[0].message == "expected a function, but 'int' object is not callable"
+
+
 def test_a_report_controls_no_terminal(bench: Bench) -> None:
     """What learner code prints or raises may name a window, or clear it, and does not."""
     evil = "\\x1b[2J\\x1b]0;owned\\x07"

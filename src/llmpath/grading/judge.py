@@ -23,9 +23,11 @@ from llmpath.grading.evidence import UNSAID, raised
 from llmpath.grading.proxy import Connection, Lab, LearnerError, WorkerDiedError
 from llmpath.grading.warmup import warm_up
 from llmpath.grading.wire import Closed, Stream
+from llmpath.labkit import checks as comparisons
 from llmpath.labkit.checks import Mismatch
 
 CHECKS = "checks.py"
+COMPARISONS = Path(comparisons.__file__).parent
 MAX_TEXT = 4000  # characters of one part of a verdict
 # Plugins of pytest that a grading has no use for; each costs start-up time, and some
 # would read settings from the learner's folder.
@@ -226,10 +228,12 @@ def judge(error: BaseException) -> tuple[str, dict[str, Any]]:
 
 
 def _called_no_function(error: TypeError) -> bool:
-    """Whether a check has called something of the learner's that is no function."""
+    """Whether a check, or a comparison for it, has called what the learner has made no function."""
     where = traceback.extract_tb(error.__traceback__)
-    in_the_check = bool(where) and Path(where[-1].filename).name == CHECKS
-    return in_the_check and str(error).endswith("is not callable")
+    if not where or not str(error).endswith("is not callable"):
+        return False
+    file = Path(where[-1].filename)
+    return file.name == CHECKS or file.is_relative_to(COMPARISONS)
 
 
 def _sentence(error: BaseException) -> str:
