@@ -49,7 +49,13 @@ TEMPERATURES = {f"temperature {t:g}": (t, None, None) for t in (0.0, 0.3, 0.5, 0
 TOP_K = {f"top-k {k}": (1.0, k, None) for k in (2, 3, 5, 10)}
 TOP_P = {f"top-p {p:g}": (1.0, None, p) for p in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)}
 FAMILIES = {"temperature": TEMPERATURES, "top-k": TOP_K, "top-p": TOP_P}
-BESIDE = {"temperature": (6, -3), "top-k": (-8, -13), "top-p": (5, 5)}  # where a number stands
+# Where a number stands beside its point, and which of its ends. The curves of temperature and
+# top-p run close together, so their numbers stand on different sides.
+BESIDE = {
+    "temperature": ((6, 2), "left"),
+    "top-k": ((-3, -13), "center"),
+    "top-p": ((-7, -4), "right"),
+}
 
 
 # What the first picture shows, and what a real model is asked for.
@@ -353,8 +359,9 @@ def draw_scores(scores: dict[str, Score]) -> Figure:
             axes.annotate(
                 name.split()[-1],
                 (x, y),
-                BESIDE[family],
+                BESIDE[family][0],
                 textcoords="offset points",
+                ha=BESIDE[family][1],
                 fontsize=8,
                 color=colour,
             )
