@@ -1,9 +1,10 @@
 """The learner's model learns the little world, measured against the exact floor.
 
 The text of the run is packed, the network trained for a fixed number of tokens, and measured at
-ten places on the way: bits per token by kind (what is drawn at random, what has to be known, what
-follows), facts known, questions answered from the story itself, and a sample of its writing. What
-comes out is the artefact `base`: weights and tokenizer in one folder that transformers opens.
+nine places, before it and along the way: bits per token by kind (what is drawn at random, what has
+to be known, what follows), facts known, questions answered from the story itself, and a sample of
+its writing. What comes out is the artefact `base`: weights and tokenizer in one folder that
+transformers opens.
 
 On text whose floor nobody knows, the curve stands alone.
 """
