@@ -340,8 +340,13 @@ def test_what_is_not_there_is_said(newcomer: Learner, names: tuple[str, ...], wo
 
 @pytest.mark.parametrize("damaged", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_model_that_nobody_could_open_is_refused(learner: Learner, damaged: str) -> None:
-    """Without a config of a language model, weights or tokenizer, nothing is written."""
-    (learner.root / "artifacts" / "early" / damaged).unlink()
+    """Without a config of a language model, weights or tokenizer, nothing is written.
+
+    Where the run still had the file, the model would be taken from there anew.
+    """
+    (run,) = learner.root.glob("runs/adding/*/early")
+    for folder in (learner.root / "artifacts" / "early", run):
+        (folder / damaged).unlink()
     told = learner.types("export", "early", "mine")
     assert told.returncode == 2
     assert "early" in told.stderr
