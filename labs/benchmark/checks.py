@@ -37,14 +37,15 @@ class Model:
     """A model whose logits depend on all tokens up to each place, and on their order.
 
     Args:
-        impossible: an id that is never to follow anything.
+        impossible: an id that is never to follow anything,
+        logit: or only if its logit is so low.
     """
 
-    def __init__(self, rng, impossible=None):
+    def __init__(self, rng, impossible=None, logit=-math.inf):
         size = len(VOCABULARY)
         draw = {"generator": rng, "dtype": torch.float64}
         self.before, self.last = torch.randn(size, size, **draw), torch.randn(size, size, **draw)
-        self.impossible = impossible
+        self.impossible, self.logit = impossible, logit
 
     def __call__(self, ids):
         """Logits, (batch, time, vocabulary)."""
@@ -54,7 +55,7 @@ class Model:
         weight = torch.arange(1, ids.size(1) + 1, dtype=torch.float64)[:, None]
         logits = 2 * self.last[ids] + (self.before[ids] * weight).cumsum(1) / weight**1.5
         if self.impossible is not None:
-            logits[..., self.impossible] = -math.inf
+            logits[..., self.impossible] = self.logit
         return logits
 
 
@@ -63,8 +64,8 @@ def walked(model, prompt, choice):
     ids, start = encode(prompt + choice), len(encode(prompt))
     found = 0.0
     for place in range(start, len(ids)):
-        shares = model(torch.tensor([ids[:place]]))[0, -1].softmax(-1)
-        found += math.log(shares[ids[place]])
+        logits = model(torch.tensor([ids[:place]]))[0, -1]
+        found += float(logits[ids[place]] - logits.logsumexp(0))
     return found
 
 
@@ -220,6 +221,11 @@ def test_impossible_answers(lab, rng):
         )
         got = logp_of(lab, model, prompt, choices)
         close(got, torch.tensor(want, dtype=torch.float64), atol=1e-9, because=because)
+        model = Model(rng, VOCABULARY.index(letter), logit=-2000.0)
+        want = [walked(model, prompt, choice) for choice in choices]
+        because = f"{letter!r} has e^-2000, which is 0 in any float; its logarithm is not"
+        got = logp_of(lab, model, prompt, choices)
+        close(got, torch.tensor(want, dtype=torch.float64), atol=1e-9, because=because)
 
 
 # pick
@@ -287,9 +293,9 @@ def binomial_quantile(items, share, tail):
 
 
 def test_matches_the_binomial(lab, rng, seed):
-    for items, right in ((100, 80), (50, 20)):
+    for items, right in ((100, 80), (50, 20), (60, 3)):
         scores = right_answers(right, items)[torch.randperm(items, generator=rng)]
-        for level in (0.95, 0.8):
+        for level in (0.95, 0.8, 0.99):
             tails = ((1 - level) / 2, (1 + level) / 2)
             want = [binomial_quantile(items, right / items, tail) / items for tail in tails]
             because = (
@@ -402,7 +408,7 @@ def test_first_minus_second(lab, seed):
 
 def test_refuses_unlike_lengths(lab):
     generator = torch.Generator().manual_seed(0)
-    for lengths in ((3, 4), (1, 4)):
+    for lengths in ((3, 4), (1, 4), (4, 1)):
         first, second = (torch.ones(length) for length in lengths)
         raises(
             lambda a=first, b=second: lab.compare(a, b, generator),

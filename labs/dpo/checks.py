@@ -195,6 +195,10 @@ def test_logp_matches_numpy(lab, rng):
     logits = random(rng, 2, 4, VOCABULARY).float()
     got = logp_of(lab, logits, torch.randint(VOCABULARY, (2, 4), generator=rng))
     same(str(got.dtype), "torch.float32", because="the result has the dtype of the logits")
+    logits = torch.tensor([[[0.0, 900.0, 0.0], [0.0, 0.0, 800.0]]], dtype=torch.float64)
+    because = "the probabilities, e^-900 and e^-800, are 0 in any float; their logarithms are not"
+    got = lab.sequence_logp(logits, torch.tensor([[0, 1]]))
+    close(got, torch.tensor([-1700.0], dtype=torch.float64), atol=1e-9, because=because)
 
 
 def test_parts_add_up(lab, rng):

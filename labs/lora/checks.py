@@ -140,6 +140,15 @@ def test_closed_form(lab, rng):
             known.computes(random(rng, *shape), known.whole(), because)
         because = f"delta(), for rank {rank} and alpha {alpha:g}, is alpha / rank · B A"
         close(known.layer.delta(), known.scale * known.c @ known.a, atol=1e-9, because=because)
+    # In float32, A x is 5 here and the layer's output 1e21, but 1e20 · 1e20 is infinite.
+    known = Known(lab, rng, 5, 3, 2, 2.0, False, dtype=torch.float32)
+    known.teach(torch.full((2, 5), 1e20), torch.full((3, 2), 1e20))
+    got = known.layer(torch.full((5,), 1e-20))
+    has(got, (3,), torch.float32, "the layer")
+    assert bool(got.isfinite().all()), (
+        "B (A x) is about 1e21 here, and B A, as one matrix, larger than float32 can hold: let x "
+        "go through A and then through B, without making the large product of the two"
+    )
 
 
 def test_scale_is_alpha_over_rank(lab):
@@ -466,6 +475,11 @@ def test_refuses_names(lab, rng):
     model, _ = model_of(lab, rng)
     lab.adapt(model, list(QV), 2, 4.0)
     raises(lambda: lab.adapt(model, ["q_proj"], 2, 4.0), "adapting what is adapted already")
+    model, _ = model_of(lab, rng)
+    path = "model.layers.0.self_attn.q_proj"
+    lab.put(model, path, layer_of(lab, model.get_submodule(path), 2, 4.0))
+    what = "“q_proj” while the first of those layers is adapted and the others are not"
+    raises(lambda: lab.adapt(model, ["q_proj"], 2, 4.0), what)
 
 
 def test_adapter(lab, rng):
@@ -538,6 +552,14 @@ def test_unload(lab, rng):
         close(held, dict(want.state_dict()), atol=1e-9,
               because="after unload the adapters should be in the weights")  # fmt: skip
         close(model(ids), want(ids), atol=1e-9, because="what it computes should stay the same")
+        for path in paths(2):
+            plain = model.get_submodule(path)
+            x = random(rng, 2, plain.in_features)
+            found = lab.vjp(plain, x, cotangent=random(rng, 2, plain.out_features))
+            learning = [name for name, gradient in found.params.items() if gradient is not None]
+            assert not learning, (
+                f"{path}.{learning[0]} has a gradient after unload; its parameters stay frozen"
+            )
 
 
 def test_inputs_untouched(lab, rng):

@@ -386,6 +386,14 @@ def test_one_step_matches_torch(lab, rng):
     close(got[0], losses[0], atol=1e-9, because="the loss before the step")
     close(got[1], agreements[0], atol=1e-9, because="the agreement before the step")
     close(table_of(model), want, atol=1e-7, because="the table after one step of AdamW")
+    # One pair that is foreseen wrongly before the step, and rightly after it.
+    worths = torch.zeros_like(table)
+    worths[0], worths[1] = -1.0, 1.0
+    model.load_state_dict({"table.weight": worths})
+    pair = tuple((torch.tensor([[token]]), torch.tensor([1])) for token in (0, 1))
+    got = step_of(lab, model, pair, {}, 5.0, PLAIN)
+    because = "before the step the only pair is foreseen wrongly; what came after it is not asked"
+    close(got[1], 0.0, atol=1e-9, because=because)
 
 
 def test_steps_match_torch(lab, rng):

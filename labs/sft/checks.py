@@ -180,6 +180,9 @@ def test_matches_the_template(lab, rng):
                 f"artefact will carry, for add_generation_prompt={prompt}"
             )
             same(lab.render(messages, prompt), template(messages, prompt), because=because)
+    messages = [said("user", "\n\ttwo  blanks\nand a line \t\n")]
+    because = "white space at both ends is dropped, of whatever kind, and none in between"
+    same(lab.render(messages), template(messages), because=because)
 
 
 def test_roles_in_any_order(lab, rng):
@@ -379,7 +382,11 @@ def test_each_conversation_once(lab, rng):
 
 def test_orders_of_the_seed(lab, rng):
     model, table = a_bigram(lab, rng)
-    rows = [[USER, 4, END, ASSISTANT, 4 + place % 8, 4 + place // 8, END] for place in range(14)]
+    # No two of one length, so that an order by length is found out.
+    rows = [
+        [USER, 4, END, ASSISTANT, 4 + place % 8, 4 + place // 8, *[5] * place, END]
+        for place in range(14)
+    ]
     first, again, other = (losses(lab, model, rows, 28, 1, seed) for seed in (7, 7, 8))
     close(again, first, atol=1e-12, because="the same seed gives the same order")
     assert first[:14] != other[:14], "another seed should give another order"
