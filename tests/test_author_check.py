@@ -653,6 +653,25 @@ def test_an_experiment_without_an_end_is_found(author: Author, before: str) -> N
     assert "The experiment does not end" in found.message
 
 
+@pytest.mark.parametrize("body", ["raise OSError('broken')", "while True:\n        pass"])
+def test_what_cannot_be_made_is_found_where_it_is_needed(author: Author, body: str) -> None:
+    """A broken experiment is found, and so is every lab that needs what it would have made."""
+    author.replaces(
+        "curriculum/path.yaml", "standards:\n", "standards:\n  experiment_seconds: 0.3\n"
+    )
+    author.adds("labs/adding/lab.yaml", "makes: [sum]\n")
+    author.adds("labs/shouting/lab.yaml", "needs: [sum]\n")
+    (author.course / "labs/adding/experiment.py").write_text(
+        f'"""Broken."""\n\ndef experiment(lab, run):\n    {body}\n', encoding="utf-8"
+    )
+    found = author.finds("", "experiment", jobs=4)
+    assert {each.path for each in found} == {
+        "labs/adding/experiment.py",
+        "labs/shouting/lab.yaml",
+    }
+    assert "sum" in next(each.message for each in found if each.subject == "shouting")
+
+
 def test_ctrl_c_ends_a_silent_experiment(author: Author) -> None:
     """Ctrl-C ends the command while an experiment goes on that tells nothing."""
     marker = author.course / "running"

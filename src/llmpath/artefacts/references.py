@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmpath.artefacts.recipe import Variant, fingerprint
 from llmpath.course.course import Course
@@ -23,9 +22,6 @@ from llmpath.course.models import Lab
 from llmpath.errors import LlmpathError
 from llmpath.inventory import holds, inventory
 from llmpath.running.folder import said_in
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 FILES = "files.json"  # the inventory of a build
 UNUSED_DAYS = 30
@@ -84,7 +80,7 @@ def building(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def lock(target: Path) -> BaseFileLock | None:
+def lock(target: Path) -> contextlib.AbstractContextManager[object] | None:
     """Take the lock on a build, to be used as a context; None while another process holds it.
 
     Raises:
@@ -94,13 +90,13 @@ def lock(target: Path) -> BaseFileLock | None:
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(target.with_name(f".{target.name}.lock"))
-        held.acquire(timeout=0)
+        # What `acquire` gives back releases at its end what was acquired here. The lock as a
+        # context would be acquired twice, and stay held for as long as anything knows of it.
+        return FileLock(target.with_name(f".{target.name}.lock")).acquire(timeout=0)
     except Timeout:
         return None
     except OSError as error:
         raise _unwritable(target.parent, error) from error
-    return held
 
 
 def adopt(course: Course, lab: Lab, variant: Variant, run_folder: Path) -> None:

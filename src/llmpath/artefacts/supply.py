@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,13 @@ class Supplier:
         course: whose labs make the artefacts.
         workspace: the learner's; None for the reference alone.
         variant: the scale, data and seed of what has to be made.
+        enough: asked while something is made; once it says yes, that is stopped.
     """
 
     course: Course
     workspace: Workspace | None
     variant: Variant = field(default_factory=Variant)
+    enough: Callable[[], bool] = lambda: False
 
     def find(self, name: str) -> Artefact | None:
         """An artefact that is there already, or None."""
@@ -95,7 +97,7 @@ class Supplier:
         for name in names:
             if self.find(name) is None:
                 lab = self.course.maker_of(name)
-                whose = self if self._passes(lab) else Supplier(self.course, None, self.variant)
+                whose = self if self._passes(lab) else replace(self, workspace=None)
                 found |= {each.id: each for each in (*whose.due(lab.needs), lab)}
         return tuple(found.values())
 
@@ -155,7 +157,7 @@ class Supplier:
                     f"llmpath lab run {lab.id} shows what it does.",
                 )
             return artefact
-        reference = Supplier(self.course, None, self.variant)
+        reference = replace(self, workspace=None)
         yield from reference._make_reference(lab)
         made = reference.find(name)
         if made is None:
@@ -169,7 +171,7 @@ class Supplier:
         assert file is not None
         yield Making(lab, lab.makes, own=True)
         folder = new_folder(workspace.root / "runs", lab.id)
-        yield from _finished(lab, self.request(lab, file, folder, needed))
+        yield from _finished(lab, self.request(lab, file, folder, needed), self.enough)
         made = read_run(folder)
         if made is not None:
             own.keep(workspace, lab, made)
@@ -178,6 +180,8 @@ class Supplier:
         needed = yield from self.supply(lab.needs)
         target = references.build_folder(self.course, lab, self.variant)
         while (held := references.lock(target)) is None:
+            if self.enough():
+                raise KeyboardInterrupt
             yield Waiting(lab)
             time.sleep(POLL)
         with held:
@@ -187,13 +191,13 @@ class Supplier:
             with references.building(target) as folder:
                 file = self.course.lab_folder(lab) / "lab.py"
                 request = self.request(lab, file, folder, needed, reference=True)
-                yield from _finished(lab, request)
+                yield from _finished(lab, request, self.enough)
 
 
-def _finished(lab: Lab, request: RunRequest) -> Generator[Event]:
+def _finished(lab: Lab, request: RunRequest, enough: Callable[[], bool]) -> Generator[Event]:
     """The events of a run; an error unless it finishes."""
     outcome, refused = "", None
-    for event in run(request):
+    for event in run(request, enough):
         yield event
         if isinstance(event, Failed) and event.kind == "refused":
             refused = LlmpathError(event.message, event.hint)

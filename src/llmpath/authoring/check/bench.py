@@ -21,6 +21,7 @@ from llmpath.artefacts.recipe import Variant
 from llmpath.artefacts.supply import Artefact, Supplier, Supply
 from llmpath.course.course import Course
 from llmpath.course.models import Lab
+from llmpath.errors import LlmpathError
 from llmpath.grading.grader import Grader
 from llmpath.grading.report import CheckResult, GradeReport
 from llmpath.grading.request import GradeRequest
@@ -34,6 +35,10 @@ MOST_MUTANTS = 150
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+class UnmadeError(LlmpathError):
+    """What an experiment needs could not be made."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +185,8 @@ class Bench:
 
 
 def _run(places: Places, lab: Lab, most: float) -> tuple[tuple[Event, ...], Path]:
+    artefacts = _supplied(places, lab, most)
     supplier = Supplier(places.course, None, Variant())
-    artefacts = _last(supplier.supply(lab.needs))
     file = places.course.lab_folder(lab) / "lab.py"
     request = supplier.request(lab, file, places.folder(), artefacts, reference=True)
     ends = time.monotonic() + most
@@ -189,6 +194,22 @@ def _run(places: Places, lab: Lab, most: float) -> tuple[tuple[Event, ...], Path
     if places.stopped:
         raise CancelledError
     return events, request.run_folder
+
+
+def _supplied(places: Places, lab: Lab, most: float) -> dict[str, Artefact]:
+    """What a lab needs, made first where it is not there, in `most` seconds for each run."""
+    supplier = Supplier(places.course, None, Variant())
+    ends = time.monotonic() + most * len(supplier.due(lab.needs))
+    supplier = replace(supplier, enough=lambda: places.stopped or time.monotonic() > ends)
+    try:
+        return _last(supplier.supply(lab.needs))
+    except KeyboardInterrupt:  # it was stopped, and not by anyone's Ctrl-C: that is elsewhere
+        if places.stopped:
+            raise CancelledError from None
+        message = f"The experiments that make {', '.join(lab.needs)} do not end."
+        raise UnmadeError(message, "Mend those first.") from None
+    except LlmpathError as error:
+        raise UnmadeError(error.message, error.hint) from error
 
 
 def _last(supply: Supply) -> dict[str, Artefact]:

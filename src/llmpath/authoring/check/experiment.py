@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmpath.authoring.check.bench import Bench
+from llmpath.authoring.check.bench import Bench, UnmadeError
 from llmpath.authoring.check.finding import Finding, Measure
 from llmpath.authoring.check.subject import LabSubject
 from llmpath.authoring.check.worthless import last_lines
@@ -41,7 +41,12 @@ class Run:
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding | Measure]:
     """Run the reference twice with one seed: what fails, takes too long, or differs."""
     most = START + subject.course.standards.experiment_seconds * bench.slack * ENDLESS
-    runs = [Run(events, folder) for events, folder in bench.run(subject.lab, times=2, most=most)]
+    try:
+        told = bench.run(subject.lab, times=2, most=most)
+    except UnmadeError as error:
+        yield Finding.of(subject.at(("needs",), error.message, error.hint))
+        return
+    runs = [Run(events, folder) for events, folder in told]
     for run in runs:
         if run.ended.seconds > most:
             message = f"The experiment does not end: it was stopped after {most:g} s."
