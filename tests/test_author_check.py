@@ -738,11 +738,11 @@ def test_a_hint_that_is_the_answer_is_found(author: Author) -> None:
 
 
 def test_a_report_that_tells_the_solution_is_found(author: Author) -> None:
-    """A check whose message is a line of the solution is found."""
+    """A check whose message is a line of the solution is found, however it was put together."""
     author.replaces(
         "labs/shouting/checks.py",
         'because="every letter becomes a capital"',
-        f"because='write: {SECRET}'",
+        f"because={SECRET[::-1]!r}[::-1]",
     )
     (found,) = author.finds("shouting", "secrecy")
     assert found.place == "labs/shouting/checks.py:11"

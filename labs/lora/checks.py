@@ -476,8 +476,7 @@ def test_refuses_names(lab, rng):
     lab.adapt(model, list(QV), 2, 4.0)
     raises(lambda: lab.adapt(model, ["q_proj"], 2, 4.0), "adapting what is adapted already")
     model, _ = model_of(lab, rng)
-    path = "model.layers.0.self_attn.q_proj"
-    lab.put(model, path, layer_of(lab, model.get_submodule(path), 2, 4.0))
+    lab.adapt(model.get_submodule("model.layers.0"), ["q_proj"], 2, 4.0)
     what = "“q_proj” while the first of those layers is adapted and the others are not"
     raises(lambda: lab.adapt(model, ["q_proj"], 2, 4.0), what)
 

@@ -69,6 +69,19 @@ def last_run(course: Course, workspace: Workspace, lab: Lab) -> RunRecord | None
     return next(fits, None)
 
 
+def run_around(folder: Path) -> RunRecord | None:
+    """The run that made the artefact in a folder, found from that folder alone.
+
+    The learner's own stands in the workspace's `artifacts`, and its manifest names the run; the
+    reference's lies in the folder of its run.
+    """
+    said = own.manifest(folder)
+    if said is not None:
+        return read_run(folder.parent.parent / str(said.get("run", "")))
+    started = _began(folder.parent)
+    return None if started is None else run_in(folder.parent, "", started)
+
+
 def kept_run(folder: Path, lab: Lab) -> RunRecord | None:
     """The finished run that a folder of the reference's artefacts is; None if there is none."""
     started = _began(folder)

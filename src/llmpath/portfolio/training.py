@@ -12,7 +12,9 @@ reported while it trained: a run that reported nothing has no estimate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from llmpath.portfolio.provenance import run_around
 from llmpath.portfolio.weights import Weights
 from llmpath.running.events import Progress
 from llmpath.running.records import RunRecord
@@ -61,3 +63,12 @@ def tokens_seen(run: RunRecord) -> int | None:
     """How many tokens a run trained on, by the last word of its progress; None if it said none."""
     said = [e.tokens for e in run.events() if isinstance(e, Progress) and e.tokens is not None]
     return round(said[-1]) if said else None
+
+
+def tokens_behind(artefact: Path) -> int | None:
+    """The same of the run that made the artefact in this folder; None if that run is gone.
+
+    It is for experiments that account for what other runs have made.
+    """
+    run = run_around(artefact)
+    return None if run is None else tokens_seen(run)

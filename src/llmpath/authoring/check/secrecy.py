@@ -30,10 +30,13 @@ SHORTEST = 24
 def prove(subject: LabSubject, bench: Bench) -> Iterator[Finding]:
     """A finding for each place where a line of the solution stands, and each hint that passes."""
     secrets = secret_lines(subject)
+    written = tuple(_written(subject, secrets))
+    read = {number for _, number in written}  # and need not be told of again where they are heard
+    unread = {words: number for words, number in secrets.items() if number not in read}
     for problem in (
         *_told(subject, secrets),
-        *_written(subject, secrets),
-        *_reported(subject, bench, secrets),
+        *(problem for problem, _ in written),
+        *_reported(subject, bench, unread),
     ):
         yield Finding.of(problem)
     for problem in _in_tree(subject, bench.places.folder(), secrets):
@@ -133,8 +136,8 @@ def _quiz(subject: LabSubject) -> tuple[Document, Iterator[tuple[KeyPath, str]]]
     return read(file, file.relative_to(subject.course.root).as_posix()), texts()
 
 
-def _written(subject: LabSubject, secrets: dict[str, int]) -> Iterator[Problem]:
-    """Lines of the solution in the sentences of checks, whichever answer they are for."""
+def _written(subject: LabSubject, secrets: dict[str, int]) -> Iterator[tuple[Problem, int]]:
+    """Lines of the solution in the sentences of checks, whichever answer they are for; which."""
     tree = _parsed((subject.folder / "checks.py").read_text(encoding="utf-8-sig"))
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.keyword) and node.arg == "because":
@@ -146,7 +149,8 @@ def _written(subject: LabSubject, secrets: dict[str, int]) -> Iterator[Problem]:
             for number in _found(said, secrets):
                 message = f"This sentence tells line {number} of the solution."
                 mend = "Say what is wrong, not what is right."
-                yield subject.in_file("checks.py", node.value.lineno, 0, message, mend)
+                problem = subject.in_file("checks.py", node.value.lineno, 0, message, mend)
+                yield problem, number
 
 
 def _reported(subject: LabSubject, bench: Bench, secrets: dict[str, int]) -> Iterator[Problem]:
