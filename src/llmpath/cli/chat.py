@@ -25,7 +25,7 @@ def chat(
     ] = "",
     temperature: Annotated[
         float, typer.Option("--temperature", min=0, max=2, help="0 is always the likeliest.")
-    ] = 0.7,
+    ] = 0.3,
     top_p: Annotated[
         float, typer.Option("--top-p", help="Draw from the likeliest that have this share.")
     ] = 0.95,
