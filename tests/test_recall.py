@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conftest import SMALL_COURSE, Learner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_planner import COURSE
 
@@ -66,6 +66,7 @@ def test_the_longest_overdue_comes_first() -> None:
     assert [card.number for card in due(COURSE, log, NOW)] == [2, 1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.booleans())))
 def test_any_clock_and_any_order_of_arrival_give_one_schedule(
     given_: list[tuple[float, bool]],
